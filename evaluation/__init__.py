@@ -1,0 +1,1 @@
+"""How good it is: verification protocols, calibration and their reports, on the user's data."""

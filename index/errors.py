@@ -1,0 +1,87 @@
+"""What can go wrong in the gallery, each with the values a caller needs to act. Messages are written for users."""
+
+from __future__ import annotations
+
+
+class GalleryError(Exception):
+    """Base of all; `code` is stable and machine readable."""
+
+    code = "gallery_error"
+
+
+class UnknownCollection(GalleryError):
+    """No collection of that name."""
+
+    code = "unknown_collection"
+
+
+class CollectionExists(GalleryError):
+    """A collection of that name is there already."""
+
+    code = "collection_exists"
+
+
+class CollectionNotEmpty(GalleryError):
+    """Deleting a collection that still holds persons needs `force`."""
+
+    code = "collection_not_empty"
+
+
+class UnknownPerson(GalleryError):
+    """No person of that id in the collection."""
+
+    code = "unknown_person"
+
+
+class PersonExists(GalleryError):
+    """A person of that id is in the collection already."""
+
+    code = "person_exists"
+
+
+class UnknownFace(GalleryError):
+    """No face of that id under the person."""
+
+    code = "unknown_face"
+
+
+class ContractMismatch(GalleryError):
+    """Templates of two model contracts are never compared; the message names both."""
+
+    code = "contract_mismatch"
+
+
+class InvalidTemplate(GalleryError):
+    """A template of the wrong dimension, with NaN or infinity, or of length zero."""
+
+    code = "invalid_template"
+
+
+class InvalidRecord(GalleryError):
+    """A name, id or metadata value outside what the gallery stores."""
+
+    code = "invalid_record"
+
+
+class IdempotencyConflict(GalleryError):
+    """The idempotency key was used before with another request."""
+
+    code = "idempotency_conflict"
+
+
+class EngineBehind(GalleryError):
+    """The store committed the write but the vector engine could not apply it yet; it heals by itself."""
+
+    code = "engine_behind"
+
+
+class EngineUnavailable(GalleryError):
+    """The chosen vector engine cannot run on this machine; the message says why and what to choose instead."""
+
+    code = "engine_unavailable"
+
+
+class StoreUnavailable(GalleryError):
+    """The store cannot answer now (locked, disk full, unreachable)."""
+
+    code = "store_unavailable"
