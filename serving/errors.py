@@ -1,0 +1,147 @@
+"""One error envelope for every refusal: {error: {code, message, details}, request_id}. Nothing biometric goes in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from faces.face import Reason
+from faces.image import ImageError
+from index import errors as gallery
+
+log = structlog.get_logger()
+
+STATUS_OF_GALLERY_ERROR: dict[type[gallery.GalleryError], int] = {
+    gallery.UnknownCollection: 404,
+    gallery.UnknownPerson: 404,
+    gallery.UnknownFace: 404,
+    gallery.CollectionExists: 409,
+    gallery.PersonExists: 409,
+    gallery.CollectionNotEmpty: 409,
+    gallery.ContractMismatch: 409,
+    gallery.IdempotencyConflict: 409,
+    gallery.InvalidTemplate: 422,
+    gallery.InvalidRecord: 422,
+    gallery.EngineBehind: 503,
+    gallery.StoreUnavailable: 503,
+    gallery.EngineUnavailable: 503,
+}
+
+STATUS_OF_REASON = {
+    Reason.INVALID_IMAGE: 400,
+    Reason.TOO_LARGE: 413,
+    Reason.UNSUPPORTED_TYPE: 415,
+}
+
+CODE_OF_STATUS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_type",
+    422: "invalid_request",
+    429: "overloaded",
+    503: "unavailable",
+}
+
+
+class ApiError(Exception):
+    """A refusal with its status, stable code, words for the caller, and details a program can use."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details or {}
+        self.headers = headers or {}
+
+
+def envelope(request: Request, error: ApiError) -> JSONResponse:
+    """The error as every route answers it."""
+    return JSONResponse(
+        {
+            "error": {"code": error.code, "message": error.message, "details": error.details},
+            "request_id": getattr(request.state, "request_id", None),
+        },
+        status_code=error.status,
+        headers=error.headers,
+    )
+
+
+def from_image_error(error: ImageError, **details: Any) -> ApiError:
+    """An unreadable image as an ApiError: 400, 413 or 415 by its reason."""
+    status = STATUS_OF_REASON.get(error.reason, 422)
+    return ApiError(status, error.reason.value, str(error), {"reasons": [error.reason.value], **details})
+
+
+def from_gallery_error(error: gallery.GalleryError) -> ApiError:
+    """A refusal of the gallery as an ApiError."""
+    status = STATUS_OF_GALLERY_ERROR.get(type(error), 500)
+    details: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, gallery.EngineBehind):
+        details["write_committed"] = True
+    if status == 503:
+        headers["Retry-After"] = "1"
+    return ApiError(status, error.code, str(error), details, headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every way a request can fail answer with the envelope."""
+
+    @app.exception_handler(ApiError)
+    async def _api(request: Request, error: ApiError) -> JSONResponse:
+        return envelope(request, error)
+
+    @app.exception_handler(ImageError)
+    async def _image(request: Request, error: ImageError) -> JSONResponse:
+        return envelope(request, from_image_error(error))
+
+    @app.exception_handler(gallery.GalleryError)
+    async def _gallery(request: Request, error: gallery.GalleryError) -> JSONResponse:
+        return envelope(request, from_gallery_error(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = [problem(item) for item in error.errors()]
+        return envelope(request, invalid_request(problems))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        code = CODE_OF_STATUS.get(error.status_code, "error")
+        found = ApiError(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+        return envelope(request, found)
+
+    @app.exception_handler(Exception)
+    async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+        log.error("unforeseen error", kind=type(error).__name__, exc_info=error)
+        message = "The service failed on this request; its log has the cause under this request id."
+        return envelope(request, ApiError(500, "internal", message))
+
+
+def problem(item: Any) -> dict[str, str]:
+    """One validation problem as {field, problem}; the offending value is left out, it may be an image."""
+    where = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
+    return {"field": ".".join(where), "problem": str(item["msg"]).removeprefix("Value error, ")}
+
+
+def invalid_request(problems: list[dict[str, str]]) -> ApiError:
+    """422 with every problem named, the first one in the message."""
+    first = problems[0] if problems else {"field": "", "problem": "is not valid"}
+    where = f"{first['field']}: " if first["field"] else ""
+    return ApiError(422, "invalid_request", f"{where}{first['problem']}", {"problems": problems})

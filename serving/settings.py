@@ -1,0 +1,110 @@
+"""What an operator can set, read once from COCIRCLE_* variables (or given by the command line) and then frozen."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class SettingsError(ValueError):
+    """The settings do not make a service that should start; the message names each wrong value."""
+
+
+class Settings(BaseSettings):
+    """All settings of the service. Every field is an environment variable with the prefix COCIRCLE_."""
+
+    model_config = SettingsConfigDict(env_prefix="COCIRCLE_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default=Path("~/.local/share/cocircle"),
+        description="Folder of everything that must survive: gallery, snapshots, keys, added model packs.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Host names the service answers to besides loopback, as a JSON list; "
+        "checked only while keys are off.",
+    )
+
+    pack: str = Field(default="default", description="Model pack: a name or a folder with model.toml.")
+    provider: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the models run. Never falls back.")
+    threads: int = Field(default=0, ge=0, description="ONNX Runtime threads a model; 0 takes every core.")
+    engine: Literal["faiss-cpu", "faiss-gpu"] = Field(
+        default="faiss-cpu", description="Vector engine. Never falls back."
+    )
+
+    auth: Literal["auto", "on", "off"] = Field(
+        default="auto", description="API keys: auto asks for them unless the service listens on loopback only."
+    )
+    verify_max_fmr: float = Field(
+        default=1e-4, gt=0, lt=1, description="False match rate of verify where the caller names no threshold."
+    )
+    identify_max_fmr: float = Field(
+        default=1e-3,
+        gt=0,
+        lt=1,
+        description="Rate of searches by strangers that find anybody, where the caller names no threshold.",
+    )
+
+    max_body_bytes: int = Field(default=64 * MIB, ge=1024, description="Largest request body.")
+    max_image_bytes: int = Field(default=20 * MIB, ge=1024, description="Largest encoded image.")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="Most pixels of one image, read from its header.")
+    max_images: int = Field(default=32, ge=1, description="Most images in one enrolment request.")
+    concurrency: int = Field(default=2, ge=1, description="Requests analysed at the same time.")
+    queue: int = Field(default=64, ge=0, description="Requests that may wait for analysis; one more is a 429.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe log line.")
+
+    @model_validator(mode="after")
+    def _keys_guard_what_strangers_can_reach(self) -> Settings:
+        if self.auth == "off" and not self.on_loopback:
+            raise ValueError(
+                f"auth=off with host={self.host}: without keys the service listens on loopback only; "
+                "set COCIRCLE_AUTH=on (or auto), or COCIRCLE_HOST=127.0.0.1"
+            )
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """True when only this machine can reach the service."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def keys_required(self) -> bool:
+        """True when every request must carry an API key."""
+        return self.auth == "on" or (self.auth == "auto" and not self.on_loopback)
+
+    @property
+    def folder(self) -> Path:
+        """`home` with ~ expanded."""
+        return self.home.expanduser()
+
+
+def read_settings(**given: object) -> Settings:
+    """Settings from the environment; `given` values that are not None come first.
+
+    Raises SettingsError with one line for each wrong value.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [_explain(item["loc"], item["msg"], item["input"]) for item in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _explain(location: tuple[int | str, ...], message: str, value: object) -> str:
+    if not location:
+        return message.removeprefix("Value error, ")
+    name = "COCIRCLE_" + str(location[0]).upper()
+    return f"{name}={value!r}: {message}"
