@@ -1,1 +1,1 @@
-"""From an image to faces: decode, detect, judge, align, embed, driven by a model pack; knows no gallery and no server."""
+"""From an image to faces: decode, detect, judge, align, embed, by a model pack; no gallery, no server."""

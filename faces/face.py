@@ -67,7 +67,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Face:
-    """A detected and judged face. `embedding` is (D,) float32 of unit length, or None where nobody asked for it."""
+    """A detected and judged face. `embedding` is (D,) float32 of unit length, or None where not asked for."""
 
     detection: Detection
     quality: Quality
