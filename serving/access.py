@@ -1,0 +1,63 @@
+"""Who asks, and what they may do: turns a request's key into a principal. Keys themselves are in keys.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from serving.errors import ApiError
+from serving.keys import Scope
+from serving.service import Service
+
+
+@dataclass(frozen=True)
+class Principal:
+    """id: the key's, or `local` where keys are off; idempotency keys belong to it."""
+
+    id: str
+
+
+def service_of(request: Request) -> Service:
+    """The opened service behind this application."""
+    service: Service = request.app.state.service
+    return service
+
+
+def presented_key(request: Request) -> str | None:
+    """The key of `Authorization: Bearer` or `X-Api-Key`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return request.headers.get("x-api-key")
+
+
+def needs(scope: Scope) -> Callable[[Request], Principal]:
+    """A dependency that lets through who may do what `scope` covers: else 401 or 403."""
+
+    def check(request: Request) -> Principal:
+        service = service_of(request)
+        if not service.settings.keys_required:
+            return Principal("local")
+        text = presented_key(request)
+        if text is None:
+            message = "An API key is needed: send it as 'Authorization: Bearer KEY'."
+            raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+        key = service.keys.find(text)
+        if key is None:
+            message = "This API key is not known here; it may have been revoked."
+            raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+        if not key.allows(scope):
+            message = f"This key has the scope '{key.scope}'; the request needs '{scope}'."
+            raise ApiError(403, "forbidden", message, {"needs": scope.value, "has": key.scope.value})
+        return Principal(key.id)
+
+    return check
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+Reader = Annotated[Principal, Depends(needs(Scope.READ))]
+Enroller = Annotated[Principal, Depends(needs(Scope.ENROL))]
+Admin = Annotated[Principal, Depends(needs(Scope.ADMIN))]

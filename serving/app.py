@@ -1,0 +1,55 @@
+"""Puts the service together: parts, guards, routes. The parts themselves live in their own files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from anyio.to_thread import run_sync
+from fastapi import FastAPI
+
+from serving.errors import install_error_handlers
+from serving.guards import BodyLimit, OriginGuard, RequestFrame
+from serving.routes import collections, faces, identify, page, persons, photos, system
+from serving.service import Service
+from serving.settings import Settings
+
+ROUTERS = (
+    system.router,
+    photos.router,
+    collections.router,
+    persons.router,
+    faces.router,
+    identify.router,
+    page.router,
+)
+
+
+def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
+    """The ASGI application. Opens a Service now, unless one is given, and closes it when the server stops."""
+    opened = service or Service.open(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_sync(opened.close)
+
+    app = FastAPI(
+        title="Cocircle",
+        version=version("cocircle"),
+        summary="Face verification and identification that says how often it is wrong.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.service = opened
+    install_error_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    hosts = None if settings.keys_required else settings.allowed_hosts
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(OriginGuard, hosts=hosts)
+    app.add_middleware(RequestFrame, metrics=opened.metrics)
+    return app

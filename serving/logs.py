@@ -1,0 +1,34 @@
+"""JSON log lines on standard error; nothing biometric and nothing personal goes into one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def start_logging(level: str) -> None:
+    """Sets structlog up for the process; uvicorn's own lines pass through the same renderer."""
+    least = logging.getLevelNamesMapping()[level.upper()]
+    shared = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)

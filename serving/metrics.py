@@ -1,0 +1,68 @@
+"""What an operator watches, in Prometheus' words. Counts and times only: nothing that tells of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+COSINES = tuple(round(-0.2 + 0.1 * step, 1) for step in range(12))
+
+
+class Metrics:
+    """One registry a service, so that two services in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "cocircle_requests", "Answered requests.", ["method", "route", "status"], registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "cocircle_request_seconds", "Time to answer.", ["route"], buckets=SECONDS, registry=self.registry
+        )
+        self.stage_seconds = Histogram(
+            "cocircle_stage_seconds",
+            "Time in a stage: decode, analyze, search, write.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.rejections = Counter(
+            "cocircle_rejections", "Images and faces not accepted.", ["reason"], registry=self.registry
+        )
+        self.faces_per_image = Histogram(
+            "cocircle_faces_per_image",
+            "Faces found on an image.",
+            buckets=(0, 1, 2, 4, 8, 16, 32, 64),
+            registry=self.registry,
+        )
+        self.searches = Counter(
+            "cocircle_searches", "Searched faces, by hit or unknown.", ["outcome"], registry=self.registry
+        )
+        self.best_cosine = Histogram(
+            "cocircle_best_cosine", "Cosine of the best match.", buckets=COSINES, registry=self.registry
+        )
+        self.waiting = Gauge("cocircle_admitted_requests", "At work or waiting for it.", registry=self.registry)
+        self.templates = Gauge(
+            "cocircle_gallery_faces", "Faces in a collection.", ["collection"], registry=self.registry
+        )
+        self.lag = Gauge(
+            "cocircle_revision_lag", "Changes the vector engine has yet to apply.", ["collection"], registry=self.registry
+        )
+        self.model = Gauge("cocircle_model_info", "The served pack.", ["name", "contract_id"], registry=self.registry)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times what runs inside as stage `name`."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_seconds.labels(name).observe(perf_counter() - begun)
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,162 @@
+"""Routes of a person's faces: enrol photos or templates, list, delete."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, model_validator
+
+from index.records import NewFace, NewPerson, Receipt, Written
+from serving import answers
+from serving.access import Enroller, Reader, ServiceDep
+from serving.docs import ERRORS, image_body
+from serving.enrolment import Judgement, QualityGate, judge
+from serving.errors import ApiError
+from serving.idempotency import Once
+from serving.routes.collections import Cursor, PageLimit
+from serving.routes.photos import One
+from serving.schemas import Body, Enrolled, EnrolOut, FacePage, Finite, Metadata, Name, Rejected
+from serving.service import Service
+from serving.uploads import read_images
+
+router = APIRouter(
+    prefix="/v1/collections/{collection}/persons/{person}/faces", tags=["faces"], responses=ERRORS
+)
+
+
+class TemplateIn(Body):
+    """A precomputed template: `embedding` of the collection's dimension; quality weighs it in the mean."""
+
+    embedding: list[Finite] = Field(min_length=1, max_length=4096)
+    quality: Finite = Field(default=1.0, ge=0, le=1)
+    detail: Metadata = Field(default_factory=dict)
+
+
+class EnrolOptions(Body):
+    """How photos are judged; or templates, with the contract they were made under, in place of photos.
+
+    create: make the person where there is none yet; name: of that new person.
+    """
+
+    faces: One = One.ONE
+    quality: QualityGate = QualityGate.AUTO
+    create: bool = False
+    name: Name = ""
+    templates: list[TemplateIn] = Field(default_factory=list, max_length=1000)
+    contract_id: str | None = Field(default=None, max_length=255)
+
+    @model_validator(mode="after")
+    def _templates_say_their_contract(self) -> EnrolOptions:
+        if self.templates and self.contract_id is None:
+            raise ValueError("templates need contract_id, the model contract they were made under")
+        return self
+
+
+@router.post("", status_code=201, openapi_extra=image_body(EnrolOptions, many=True), response_model=EnrolOut)
+async def enrol(collection: str, person: str, request: Request, service: ServiceDep, who: Enroller) -> Response:
+    """Enrols photos or templates; each photo is judged for itself, the accepted ones are written together.
+
+    201 when at least one was accepted; 422 with every rejection when none was, and nothing is written then.
+    """
+    service.gate.refuse_when_full()
+    sent = await read_images(request, EnrolOptions, most=service.settings.max_images)
+    options = sent.options
+    if bool(sent.images) == bool(options.templates):
+        raise ApiError(422, "invalid_request", "Send photos or templates, and not both.")
+    judgement = Judgement((), ())
+    once = Once.of(request, who, sent.digest, lambda made: _answer(service, person, judgement, made), 201)
+    stored = await run_sync(once.stored, service.gallery)
+    if stored is not None:
+        return stored
+    found = await run_sync(service.gallery.collection, collection)
+    if not options.create:
+        await run_sync(service.gallery.person, collection, person)
+    if sent.images:
+        work = partial(judge, service, sent.images, options.faces, options.quality, keep_crops=found.keep_crops)
+        judgement = await service.gate.run(work)
+        new = [accepted.new for accepted in judgement.accepted]
+    else:
+        new = [NewFace(np.array(item.embedding), item.quality, item.detail) for item in options.templates]
+    if not new:
+        raise _nothing_accepted(judgement.rejected)
+
+    async def write(receipt: Receipt | None) -> Written:
+        def add() -> Written:
+            with service.metrics.stage("write"):
+                return service.gallery.add_faces(
+                    collection,
+                    person,
+                    new,
+                    contract_id=options.contract_id or service.pack.contract_id,
+                    create_person=NewPerson(person, options.name) if options.create else None,
+                    exist_ok=True,
+                    receipt=receipt,
+                )
+
+        return await run_sync(add)
+
+    return await once.run(write)
+
+
+@router.get("")
+async def listing(
+    collection: str, person: str, service: ServiceDep, _: Reader, limit: PageLimit = 100, cursor: Cursor = None
+) -> FacePage:
+    """A person's samples, a page at a time."""
+    name = f"faces {collection} {person}"
+    after = service.cursors.read(name, cursor)
+    found = await run_sync(lambda: service.gallery.faces(collection, person, after, limit + 1))
+    more = service.cursors.sign(name, found[limit - 1].id) if len(found) > limit else None
+    return FacePage(items=[answers.face_record_out(item) for item in found[:limit]], next=more)
+
+
+@router.get("/{face}/crop", response_class=Response)
+async def crop(collection: str, person: str, face: str, service: ServiceDep, _: Reader) -> Response:
+    """The kept aligned crop; 404 where the collection keeps none."""
+    data = await run_sync(lambda: service.gallery.face_crop(collection, person, face))
+    if data is None:
+        raise ApiError(404, "no_crop", "This face has no kept crop; a collection keeps them with keep_crops=true.")
+    return Response(data, media_type="image/png")
+
+
+@router.delete("/{face}", status_code=204)
+async def delete(
+    collection: str, person: str, face: str, request: Request, service: ServiceDep, who: Enroller
+) -> Response:
+    """Deletes a sample; the person's template is made anew from the others."""
+    once = Once.of(request, who, "", lambda _: None, 204)
+
+    async def write(receipt: Receipt | None) -> Any:
+        return await run_sync(lambda: service.gallery.delete_face(collection, person, face, receipt=receipt))
+
+    return await once.run(write)
+
+
+def _answer(service: Service, person: str, judgement: Judgement, made: Written) -> EnrolOut:
+    accepted = judgement.accepted
+    enrolled = [
+        Enrolled(
+            index=accepted[at].index if accepted else at,
+            face_id=record.id,
+            face=accepted[at].face if accepted else None,
+        )
+        for at, record in enumerate(made.faces)
+    ]
+    return EnrolOut(
+        model=answers.model_ref(service), person_id=person, enrolled=enrolled, rejected=list(judgement.rejected)
+    )
+
+
+STATUS_OF_ONLY_REASON = {"invalid_image": 400, "too_large": 413, "unsupported_type": 415}
+
+
+def _nothing_accepted(rejected: tuple[Rejected, ...]) -> ApiError:
+    details = {"rejected": [item.model_dump() for item in rejected]}
+    if len(rejected) == 1:
+        reason = rejected[0].reasons[0]
+        return ApiError(STATUS_OF_ONLY_REASON.get(reason, 422), reason, rejected[0].message, details)
+    return ApiError(422, "nothing_enrolled", f"None of the {len(rejected)} photos was fit to enrol.", details)

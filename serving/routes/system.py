@@ -1,0 +1,105 @@
+"""Routes about the service itself: alive, ready, metrics, models, settings that clients need."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from serving.access import Reader, ServiceDep
+from serving.docs import ERRORS
+from serving.schemas import (
+    CalibrationOut,
+    CollectionReadiness,
+    Health,
+    ModelOut,
+    ModelsOut,
+    ReadyOut,
+    SystemOut,
+)
+from serving.service import Service
+
+router = APIRouter(tags=["system"])
+
+LIBRARIES = ("cocircle", "numpy", "onnxruntime", "opencv-python-headless", "faiss-cpu", "fastapi", "sqlalchemy")
+
+
+@router.get("/livez")
+async def livez() -> Health:
+    """The process answers; says nothing of store or models."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": ReadyOut}})
+async def readyz(service: ServiceDep, response: Response) -> ReadyOut:
+    """Models are warm and every acknowledged write is searchable; else 503 with what lags."""
+    states = await run_sync(service.gallery.readiness)
+    lagging = [
+        CollectionReadiness(
+            collection=state.collection, store_revision=state.store_revision, engine_revision=state.engine_revision
+        )
+        for state in states
+        if not state.ready
+    ]
+    response.status_code = 503 if lagging else 200
+    return ReadyOut(ready=not lagging, models_warm=True, lagging=lagging)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(service: ServiceDep, _: Reader) -> Response:
+    """Prometheus' text format."""
+    await run_sync(_measure_gallery, service)
+    return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/models", responses=ERRORS)
+async def models(service: ServiceDep, _: Reader) -> ModelsOut:
+    """The served model pack with its contract, licence and calibration."""
+    pack = service.pack
+    calibration = pack.calibration
+    found = None
+    if calibration is not None:
+        found = CalibrationOut(data=calibration.data, impostor_pairs=calibration.pairs, floor=calibration.floor)
+    item = ModelOut(
+        name=pack.name,
+        version=pack.version,
+        contract_id=pack.contract_id,
+        dimension=pack.dimension,
+        licence=pack.licence,
+        origin=pack.origin,
+        calibration=found,
+    )
+    return ModelsOut(items=[item])
+
+
+@router.get("/v1/system", responses=ERRORS)
+async def system(service: ServiceDep, _: Reader) -> SystemOut:
+    """Versions, engine and the limits that a client should know."""
+    settings = service.settings
+    return SystemOut(
+        version=version("cocircle"),
+        engine=settings.engine,
+        provider=settings.provider,
+        keys_required=settings.keys_required,
+        versions={name: version(name) for name in LIBRARIES},
+        verify_max_fmr=settings.verify_max_fmr,
+        identify_max_fmr=settings.identify_max_fmr,
+        max_image_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_pixels,
+        max_images=settings.max_images,
+    )
+
+
+def _measure_gallery(service: Service) -> None:
+    service.metrics.waiting.set(service.gate.admitted)
+    service.metrics.templates.clear()
+    service.metrics.lag.clear()
+    after: str | None = None
+    while page := service.gallery.collections(after, 1000):
+        for collection in page:
+            service.metrics.templates.labels(collection.id).set(collection.faces)
+        after = page[-1].id
+    for state in service.gallery.readiness():
+        service.metrics.lag.labels(state.collection).set(state.store_revision - state.engine_revision)
