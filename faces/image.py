@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from faces.face import Crop, Image, Reason
 from faces.image_header import ImageError, ImageHeader, ImageLimits, ImageType, read_header
 
-__all__ = ["ImageError", "ImageLimits", "decode_crop", "decode_image", "encode_crop"]
+__all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "decode_crop", "decode_image", "encode_crop"]
+
+DEFAULT_LIMITS = ImageLimits()
 
 
-def decode_image(data: bytes, limits: ImageLimits = ImageLimits()) -> Image:
+def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Image:
     """Decode one image to (H, W, 3) uint8, blue green red, turned upright by its EXIF orientation.
 
     JPEG (grey, YCbCr, CMYK, YCCK), PNG (any bit depth, palette, alpha), WebP, BMP and binary PGM. 16 bits are

@@ -43,7 +43,7 @@ class ImageLimits:
                 raise ValueError(f"ImageLimits.{name} must be at least 1, got {getattr(self, name)}")
 
     def check(self, width: int, height: int) -> None:
-        """Raise ImageError (too_large) where a header's width and height, in pixels, are beyond the limits."""
+        """Raise ImageError (too_large) where width and height, in pixels, are beyond the limits."""
         if max(width, height) > self.max_side:
             raise ImageError(
                 Reason.TOO_LARGE,
