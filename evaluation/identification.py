@@ -41,7 +41,7 @@ class Identification:
 
 
 def identification(outcomes: Sequence[Outcome], threshold: float) -> Identification:
-    """The figures at a threshold on the cosine. ValueError where there is no probe or a cosine is not finite."""
+    """The figures at a cosine threshold. ValueError without probes or for a cosine not finite."""
     _check(outcomes)
     mated = [outcome for outcome in outcomes if outcome.truth is not None]
     strangers = [outcome for outcome in outcomes if outcome.truth is None]

@@ -1,0 +1,105 @@
+"""A pack's calibration on all pairs of different people in LFW, without the photos whose labels are known to
+be wrong; embeds nothing and writes no manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.calibration import RateInterval, calibrate, fnmr_at, rate_interval
+from evaluation.datasets.lfw import person_of
+from evaluation.datasets.lfw_label_errors import NOT_IMPOSTORS, WRONG_LABELS
+from evaluation.embedding import EmbeddedSet
+from evaluation.impostors import AllPairs, count_all_pairs
+from evaluation.verification import Scores
+from faces.calibration import Calibration
+
+LEVELS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+STRONGEST = 10_000
+"""Impostor pairs kept by name: reaches an FMR of 1e-4 on LFW's 87 million pairs, where the intervals begin.
+"""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One row of the table a user chooses from.
+
+    fmr: 0..1; cosine: the threshold for it; extrapolated: below what the data supports; fnmr: share of the
+    protocol's 3,000 genuine pairs rejected there; interval: of the rate at that threshold, None where not
+    computed.
+    """
+
+    fmr: float
+    cosine: float
+    extrapolated: bool
+    fnmr: float
+    interval: RateInterval | None
+
+
+@dataclass(frozen=True)
+class LfwCalibration:
+    """images, people: counted; excluded: photos left out for their labels.
+
+    strongest: (left name, right name, cosine) of the most alike different people, falling.
+    """
+
+    calibration: Calibration
+    levels: tuple[Level, ...]
+    images: int
+    people: int
+    excluded: int
+    strongest: tuple[tuple[str, str, float], ...]
+
+
+def lfw_calibration(
+    sets: Sequence[EmbeddedSet],
+    genuine: Scores,
+    *,
+    shown: int = 40,
+    exclude_errors: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> LfwCalibration:
+    """Counts all pairs over the sets together. genuine: (G,) cosines of the protocol's genuine pairs."""
+    names = [name for embedded in sets for name in embedded.names]
+    rows = np.concatenate([embedded.central for embedded in sets])
+    keep = [at for at, name in enumerate(names) if not (exclude_errors and name in WRONG_LABELS)]
+    kept_names = [names[at] for at in keep]
+    people = [_one_person(person_of(name)) if exclude_errors else person_of(name) for name in kept_names]
+    pairs = count_all_pairs(rows[keep], people, strongest=STRONGEST, progress=progress)
+    excluded = len(names) - len(keep)
+    data = (
+        f"LFW deep-funneled: {int(pairs.impostor.sum())} pairs of different people, "
+        f"all among {len(keep)} photos of {len(set(people))} people"
+    )
+    if excluded:
+        data += f"; {excluded} photos with known label errors left out"
+    calibration = calibrate(pairs.impostor, pairs.strongest, people, data)
+    return LfwCalibration(
+        calibration=calibration,
+        levels=tuple(_level(fmr, calibration, pairs, people, genuine) for fmr in LEVELS),
+        images=len(keep),
+        people=len(set(people)),
+        excluded=excluded,
+        strongest=tuple(
+            (kept_names[pair.left], kept_names[pair.right], pair.cosine) for pair in pairs.strongest[:shown]
+        ),
+    )
+
+
+def _level(
+    fmr: float, calibration: Calibration, pairs: AllPairs, people: Sequence[str], genuine: Scores
+) -> Level:
+    cosine = calibration.threshold(fmr)
+    extrapolated = fmr < calibration.floor
+    reached = len(pairs.strongest) >= fmr * pairs.impostor.sum()
+    interval = (
+        rate_interval(fmr, pairs.impostor, pairs.strongest, people) if reached and not extrapolated else None
+    )
+    return Level(fmr, cosine, extrapolated, fnmr_at(genuine, cosine), interval)
+
+
+def _one_person(name: str) -> str:
+    return NOT_IMPOSTORS.get(name, name)

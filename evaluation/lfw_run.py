@@ -1,0 +1,136 @@
+"""One evaluation of one pack on LFW, from files to a record that can be printed, stored and compared; prints
+nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from evaluation.datasets.images import ImageSet
+from evaluation.datasets.lfw import Lfw
+from evaluation.embedding import REVISION, EmbeddedSet, Embeds, embed_aligned, embed_photos
+from evaluation.embedding_cache import cache_path, cached
+from evaluation.lfw_calibration import LfwCalibration, lfw_calibration
+from evaluation.lfw_protocol import LfwFigures, lfw_figures
+from evaluation.provenance import versions
+from faces.pack import ModelPack
+
+Report = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Opens a progress display for a task of so many images; what it yields is told how many more are done."""
+
+
+@dataclass(frozen=True)
+class LfwRun:
+    """One pack's figures with everything that a reader needs to believe or repeat them."""
+
+    pack: str
+    contract_id: str
+    flip: bool
+    images: int
+    images_digest: str
+    pairs: int
+    pairs_digest: str
+    rest: int
+    rest_digest: str | None
+    versions: dict[str, str]
+    figures: LfwFigures
+    calibration: LfwCalibration | None
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values; infinite thresholds become null, the ROC and the genuine cosines are left out."""
+        figures = asdict(self.figures)
+        del figures["curve"], figures["genuine"]
+        whole = {
+            "protocol": "LFW, unrestricted, labelled outside data",
+            **{name: value for name, value in vars(self).items() if name not in ("figures", "calibration")},
+            "figures": figures,
+            "calibration": None if self.calibration is None else asdict(self.calibration),
+        }
+        record: dict[str, Any] = _finite(whole)
+        return record
+
+
+def with_flip(pack: ModelPack, flip: bool) -> ModelPack:
+    """The pack with mirror averaging on or off; another contract where that changes it."""
+    if pack.embedder.flip == flip:
+        return pack
+    manifest = replace(pack.manifest, embedder=replace(pack.embedder, flip=flip), calibration=None)
+    return replace(pack, manifest=manifest)
+
+
+def run_lfw(
+    pack: ModelPack,
+    open_analyzer: Callable[[ModelPack], Embeds],
+    lfw: Lfw,
+    report: Report,
+    *,
+    calibrate: bool = False,
+    use_cache: bool = True,
+) -> LfwRun:
+    """Embeds what the cache does not hold, then measures. `open_analyzer` is called only where something is
+    embedded.
+
+    With `calibrate` all photos of LFW that are there count, also those that no pair names.
+    """
+    opened: list[Embeds] = []
+
+    def analyzer() -> Embeds:
+        if not opened:
+            opened.append(open_analyzer(pack))
+        return opened[0]
+
+    def embedded(images: ImageSet, what: str, embed: Callable[..., EmbeddedSet]) -> EmbeddedSet:
+        def compute() -> EmbeddedSet:
+            ready = analyzer()
+            with report(what, len(images.names)) as progress:
+                return embed(ready, images, progress=progress)
+
+        if not use_cache:
+            return compute()
+        detector = pack.detector
+        path = cache_path(
+            pack.contract_id,
+            images.digest,
+            f"{what} {REVISION}",
+            versions()["cocircle"],
+            f"{detector.kind} {detector.model.sha256} {detector.input} {detector.score} {detector.iou}",
+        )
+        return cached(path, images.names, compute)
+
+    photos = embedded(lfw.images, "photos", embed_photos)
+    figures = lfw_figures(lfw.pairs, photos)
+    calibration = None
+    if calibrate:
+        sets = [photos]
+        if lfw.rest is not None:
+            sets.append(embedded(lfw.rest, "aligned crops", embed_aligned))
+        with report("pairs", sum(len(one.names) for one in sets)) as progress:
+            calibration = lfw_calibration(sets, figures.genuine, progress=progress)
+    return LfwRun(
+        pack=pack.name,
+        contract_id=pack.contract_id,
+        flip=pack.embedder.flip,
+        images=len(lfw.images.names),
+        images_digest=lfw.images.digest,
+        pairs=len(lfw.pairs),
+        pairs_digest=lfw.pairs_digest,
+        rest=0 if lfw.rest is None else len(lfw.rest.names),
+        rest_digest=None if lfw.rest is None else lfw.rest.digest,
+        versions=versions(),
+        figures=figures,
+        calibration=calibration,
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

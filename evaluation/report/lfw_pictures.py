@@ -1,0 +1,79 @@
+"""The two pictures of an LFW evaluation, ROC and calibration, from measured figures; measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.lfw_calibration import LfwCalibration
+from evaluation.lfw_run import LfwRun
+from evaluation.report.svg import Axis, Curve, picture
+from evaluation.verification import Roc, Scores
+
+
+def run_label(run: LfwRun) -> str:
+    """`default` or `default, flip`."""
+    return f"{run.pack}, flip" if run.flip else run.pack
+
+
+def roc_picture(runs: Sequence[LfwRun]) -> str:
+    """TAR over FAR, FAR logarithmic from the lowest rate that the impostor pairs can show."""
+    lowest = 1 / min(run.figures.curve.impostor for run in runs)
+    curves = [
+        Curve(
+            f"{run_label(run)}: {100 * run.figures.accuracy.mean:.2f} %",
+            _corners(run.figures.curve, lowest),
+            colour=at,
+        )
+        for at, run in enumerate(runs)
+    ]
+    tar_floor = min(curve.points[0][1] for curve in curves)
+    bottom = min(0.98, float(np.floor(tar_floor * 50) / 50))
+    return picture(
+        f"LFW, {runs[0].pairs:,} pairs: true over false accept rate",
+        Axis("false accept rate (FAR)", lowest, 1.0, logarithmic=True),
+        Axis("true accept rate (TAR)", bottom, 1.0),
+        curves,
+    )
+
+
+def calibration_picture(calibration: LfwCalibration, genuine: Scores) -> str:
+    """False match rate and false non-match rate over the cosine; what the data cannot vouch for is dashed."""
+    measured = calibration.calibration
+    points = [
+        (cosine, 10**log_rate) for cosine, log_rate in zip(measured.cosines, measured.log10_fmr, strict=True)
+    ]
+    last = measured.cosines[-1]
+    tail = [(float(c), measured.false_match_rate(float(c))) for c in np.linspace(last, 1.0, 60)]
+    low = 1e-9
+    tail = [point for point in tail if point[1] >= low]
+    ordered = np.sort(genuine)
+    rejected = [(float(c), (at + 1) / ordered.size) for at, c in enumerate(ordered)]
+    return picture(
+        f"{measured.pairs:,} pairs of different people: error rates over the cosine",
+        Axis("cosine", min(0.0, measured.cosines[0]), 1.0),
+        Axis("rate", low, 1.0, logarithmic=True),
+        [
+            Curve("false match rate", points, colour=0),
+            Curve("false match rate, extrapolated", tail, dashed=True, colour=0),
+            Curve(f"false non-match rate, {ordered.size:,} pairs", rejected, colour=1),
+        ],
+    )
+
+
+def _corners(curve: Roc, lowest: float) -> list[tuple[float, float]]:
+    """The staircase of a ROC without the points in the middle of its horizontal and vertical runs."""
+    points: list[tuple[float, float]] = []
+    for far, tar in zip(curve.false_match_rate, curve.true_match_rate, strict=True):
+        point = (max(float(far), lowest / 2), float(tar))
+        if points and points[-1][0] == point[0]:
+            points[-1] = point
+            continue
+        if points and points[-1][1] != point[1]:
+            points.append((point[0], points[-1][1]))
+        if len(points) > 1 and points[-1][1] == points[-2][1] == point[1]:
+            points[-1] = point
+        else:
+            points.append(point)
+    return points

@@ -1,0 +1,123 @@
+"""`cocircle evaluate`: how good a pack is on a public protocol; asks and prints, evaluation/ measures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from faces.analyzer import Analyzer
+from rich.table import Table
+
+from evaluation.datasets.images import DatasetError
+from evaluation.datasets.lfw import open_lfw
+from evaluation.lfw_run import LfwRun, run_lfw, with_flip
+from evaluation.report.html import figure_rows, level_rows, lfw_page
+from evaluation.report.lfw_pictures import roc_picture, run_label
+from faces.pack import ModelPack, load_pack, write_calibration
+from serving.cli.console import EXIT_ERROR, err, out, photo_progress, told_errors
+
+evaluate_app = typer.Typer(help="Measure a model pack on a public protocol.", no_args_is_help=True)
+
+
+@evaluate_app.callback()
+def _protocols() -> None:
+    """Measure a model pack on a public protocol."""
+
+
+@evaluate_app.command()
+def lfw(
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder with pairs.txt and lfw-pairs-250.tar, or the folder lfw/.", metavar="DIR"),
+    ],
+    pack: Annotated[
+        list[str] | None, typer.Option(help="Pack, by name or folder; may be given twice.")
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Average with the mirrored crop. [default: as the pack says]"),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write one self-contained page.", metavar="HTML")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write the ROC alone.", metavar="SVG")] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Write cosine -> false match rate into the pack's manifest.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of one model run.")] = 1,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Embed again what was embedded before.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document in place of tables.")
+    ] = False,
+) -> None:
+    """Labeled Faces in the Wild: ten-fold accuracy on all 6,000 pairs, TAR at FAR, ROC, calibration."""
+
+    def open_analyzer(chosen: ModelPack) -> Analyzer:
+        return Analyzer(chosen, threads=threads)
+
+    with told_errors(), _told_dataset_errors():
+        packs = [load_pack(name) for name in pack or ["default"]]
+        runs = []
+        with err.status(f"reading {data}"):
+            protocol = open_lfw(data)
+        for loaded in packs:
+            chosen = loaded if flip is None else with_flip(loaded, flip)
+            if calibrate and chosen.contract_id != loaded.contract_id:
+                raise typer.BadParameter(
+                    f"a calibration is for the pack as it is served, and {loaded.name} is served "
+                    f"{'with' if loaded.embedder.flip else 'without'} mirror averaging",
+                    param_hint="--flip",
+                )
+            run = run_lfw(chosen, open_analyzer, protocol, _bar, calibrate=calibrate, use_cache=not no_cache)
+            runs.append(run)
+            if run.calibration is not None:
+                write_calibration(loaded.manifest_path, run.calibration.calibration)
+                err.print(f"calibration written to {loaded.manifest_path}", soft_wrap=True)
+        if report is not None:
+            report.write_text(lfw_page(runs), encoding="utf-8")
+        if picture is not None:
+            picture.write_text(roc_picture(runs), encoding="utf-8")
+    if as_json:
+        sys.stdout.write(json.dumps([run.record() for run in runs], indent=2, allow_nan=False) + "\n")
+    else:
+        _print_tables(runs)
+
+
+def _print_tables(runs: list[LfwRun]) -> None:
+    out.print(_table(f"LFW, {runs[0].pairs:,} pairs, ten folds", figure_rows(runs)))
+    for run in runs:
+        if run.calibration is not None:
+            out.print(_table(f"Calibration of {run_label(run)}", level_rows(run.calibration)))
+            out.print(run.calibration.calibration.data, soft_wrap=True)
+
+
+def _table(title: str, rows: list[list[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for at, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if at == 0 else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    with photo_progress() as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+@contextmanager
+def _told_dataset_errors() -> Iterator[None]:
+    try:
+        yield
+    except DatasetError as error:
+        err.print(f"[red]error:[/red] {error}", soft_wrap=True, markup=True)
+        raise typer.Exit(EXIT_ERROR) from None
