@@ -1,0 +1,51 @@
+// "The same person?": compares the largest faces of two photos. Stores and enrols nothing.
+
+import * as api from "/assets/api.js";
+import { element, find } from "/assets/element.js";
+import { scale } from "/assets/faces.js";
+import { PhotoSlot } from "/assets/photo.js";
+import * as words from "/assets/words.js";
+
+export class Verify {
+  constructor(page) {
+    this.page = page;
+    const events = { onPhoto: () => this.compare(), onTrouble: (told) => page.trouble(told) };
+    this.slots = [new PhotoSlot(find("#photo-a"), events), new PhotoSlot(find("#photo-b"), events)];
+    this.decision = find("#decision");
+  }
+
+  /** Compares as soon as there are two photos. */
+  async compare() {
+    this.asking?.abort();
+    this.page.calm();
+    const [a, b] = this.slots.map((slot) => slot.photo);
+    if (!a || !b) {
+      this.decision.replaceChildren(element("p", { class: "quiet empty" }, "One more photo."));
+      return;
+    }
+    this.decision.replaceChildren(element("p", { class: "quiet empty" }, "Comparing…"));
+    const asking = (this.asking = new AbortController());
+    try {
+      const answer = await api.verify(a, b, this.page.strictness(), asking.signal);
+      await Promise.all(this.slots.map((slot) => slot.ready));
+      if (!asking.signal.aborted) this.show(answer);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.decision.replaceChildren(element("p", { class: "quiet empty" }, "No decision."));
+      this.page.trouble(error);
+    }
+  }
+
+  show(answer) {
+    const told = answer.match ? "The same person" : "Not shown to be the same person";
+    const level = answer.match_level === null ? "" : `, match level ${answer.match_level.toFixed(1)}`;
+    this.decision.replaceChildren(
+      element("p", { class: answer.match ? "name" : "name unknown" }, told),
+      scale(answer.cosine, answer.threshold),
+      element("p", { class: "score" }, `Cosine ${words.cosine(answer.cosine)}${level}; the threshold is ${words.cosine(answer.threshold)}.`),
+      element("p", { class: "meaning" }, words.stranger(answer.false_match_rate, answer.extrapolated)),
+    );
+    this.page.say(`${told}. Cosine ${words.cosine(answer.cosine)}.`);
+    [answer.face_a, answer.face_b].forEach((face, index) => this.slots[index].mark([face]));
+  }
+}

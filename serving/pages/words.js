@@ -1,0 +1,51 @@
+// Says numbers and codes of the API in plain words. Pure functions on values; touches no page.
+
+const REASONS = {
+  no_face: "no face found",
+  multiple_faces: "several faces where one is wanted",
+  small_face: "small face",
+  blurred: "blurred",
+  dark: "dark",
+  extreme_pose: "turned far from the camera",
+  low_confidence: "hardly looks like a face",
+  invalid_image: "not a readable image",
+  too_large: "too large",
+  unsupported_type: "not an image type that is read here",
+};
+
+export const reason = (code) => REASONS[code] ?? code.replaceAll("_", " ");
+
+/** "1 in 10,000" for 1e-4: two significant digits, and words from a million on. */
+export function oneIn(rate) {
+  const times = 1 / rate;
+  if (!Number.isFinite(times) || times >= 1e15) return "fewer than 1 in a million billion";
+  const digits = 10 ** Math.max(0, Math.floor(Math.log10(times)) - 1);
+  const rounded = Math.round(times / digits) * digits;
+  for (const [size, word] of [[1e12, "trillion"], [1e9, "billion"], [1e6, "million"]]) {
+    if (rounded >= size) return `1 in ${plain(rounded / size)} ${word}`;
+  }
+  return `1 in ${plain(rounded)}`;
+}
+
+/** What a false match rate means, for one comparison or for a search; "" where the pack has no calibration. */
+export function stranger(rate, extrapolated, where = "") {
+  if (rate === null) return "";
+  if (rate >= 0.5) return `Most strangers${where} would score this high.`;
+  const about = extrapolated ? "About " : "";
+  const beyond = extrapolated ? " (estimated beyond the measured data)" : "";
+  return `${about}${oneIn(rate)} strangers${where} would score this high${beyond}.`;
+}
+
+export const cosine = (value) => value.toFixed(3).replace("-", "−");
+
+export const count = (number, noun, plural = `${noun}s`) => `${plain(number)} ${number === 1 ? noun : plural}`;
+
+/** The refusal's own message, and the reasons of each image it refused. */
+export function refusal(error) {
+  const rejected = error.details?.rejected ?? [];
+  const reasons = [...new Set(rejected.flatMap((item) => item.reasons))].map(reason);
+  const said = reasons.length ? ` (${reasons.join(", ")})` : "";
+  return `${error.message}${said}`;
+}
+
+const plain = (number) => number.toLocaleString("en", { maximumFractionDigits: 1 });
