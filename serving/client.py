@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -282,7 +283,7 @@ def _file(photo: Photo) -> tuple[str, bytes]:
 
 
 def _part(text: str) -> str:
-    return httpx.URL("http://x/").copy_with(path=f"/{text}").raw_path.decode()[1:]
+    return quote(text, safe="")
 
 
 def _person(collection: str, person: str) -> str:

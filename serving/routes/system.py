@@ -64,11 +64,11 @@ async def models(service: ServiceDep, _: Reader) -> ModelsOut:
         found = CalibrationOut(data=calibration.data, impostor_pairs=calibration.pairs, floor=calibration.floor)
     item = ModelOut(
         name=pack.name,
-        version=pack.version,
+        version=pack.manifest.version,
         contract_id=pack.contract_id,
         dimension=pack.dimension,
-        licence=pack.licence,
-        origin=pack.origin,
+        licence=pack.manifest.licence,
+        origin=pack.embedder.model.origin,
         calibration=found,
     )
     return ModelsOut(items=[item])

@@ -1,0 +1,46 @@
+"""The `cocircle` command: each file beside this one holds the commands of one subject."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from serving.cli.ask import detect, identify, verify
+from serving.cli.demo import demo
+from serving.cli.enroll import enroll
+from serving.cli.evaluate import evaluate_app
+from serving.cli.keys import keys_app
+from serving.cli.models import models_app
+from serving.cli.serve import serve
+
+app = typer.Typer(
+    help="Face recognition in one house: enrol, verify, identify, serve, evaluate.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (serve, enroll, identify, verify, detect, demo):
+    app.command()(command)
+app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cocircle {version('cocircle')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the `cocircle` command."""
+    app()

@@ -1,0 +1,216 @@
+"""`cocircle demo`: real faces enrolled, identified and judged through a running service, in a minute or two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, TypeVar
+
+import typer
+
+from evaluation.datasets.att import AttPhoto, att_faces
+from evaluation.datasets.images import DatasetError
+from evaluation.identification import Identification, Outcome, identification
+from serving.cli.console import EXIT_ERROR, Json, err, out, photo_progress, told_errors
+from serving.cli.enroll import Photo, Report, enrol_photos
+from serving.client import ApiFailure, Client
+from serving.schemas import IdentifyOut, VerifyOut
+
+COLLECTION = "demo"
+ENROLLED_PEOPLE = 30
+ENROLLED_PHOTOS = 5
+WORKERS = 2
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the demo measured. worst_mate, best_stranger: cosines of the hardest probes of each kind."""
+
+    enrolled: int
+    enrol_seconds: float
+    probes: int
+    identify_seconds: float
+    threshold: float
+    rank1: float
+    fnir: float
+    fpir: float
+    worst_mate: float
+    best_stranger: float
+
+
+def demo(
+    home: Annotated[Path, typer.Option(help="Data folder of the demo's own service.")] = Path(".demo"),
+    keep: Annotated[
+        bool | None, typer.Option(help="Leave the service up to look at its page. [default: on a terminal]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Enrols 30 people, looks for them and for 10 strangers among them, and says how often it was wrong.
+
+    The faces are the AT&T Laboratories Cambridge "Database of Faces" (400 photos of 40 people).
+    """
+    try:
+        photos = att_faces()
+    except DatasetError as error:
+        err.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(EXIT_ERROR) from None
+    with told_errors(), running_service(home) as address, Client(address) as service:
+        _say(as_json, f"The service answers at {address}; its data lies in {home}.")
+        figures = measure(service, photos, lambda text: _say(as_json, text))
+        if as_json:
+            sys.stdout.write(json.dumps(asdict(figures), indent=2) + "\n")
+            return
+        _report(figures)
+        page = f"{address}/#collection={COLLECTION}"
+        if keep if keep is not None else sys.stdin.isatty():
+            out.print(f"\nSee it at [bold]{page}[/bold] (Ctrl-C ends the service).", soft_wrap=True)
+            _wait_for_interrupt()
+        else:
+            out.print(f"\nTo see it: cocircle serve --home {home}", soft_wrap=True)
+            out.print(f"then open http://127.0.0.1:8080/#collection={COLLECTION}", soft_wrap=True)
+
+
+@contextmanager
+def running_service(home: Path) -> Iterator[str]:
+    """A service process of its own on a free loopback port, ended at the end; yields its address."""
+    command = [sys.executable, "-m", "serving", "serve", "--home", str(home), "--port", "0", "--host", "127.0.0.1"]
+    environment = {**os.environ, "COCIRCLE_LOG_LEVEL": "warning"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.startswith("Cocircle answers at "):
+                err.print("[red]error:[/red] the service did not start; its own message stands above")
+                raise typer.Exit(EXIT_ERROR)
+            yield line.split()[3]
+        finally:
+            process.terminate()
+
+
+def measure(service: Client, photos: Sequence[AttPhoto], say: Callable[[str], None]) -> Figures:
+    """Enrols, verifies, identifies, and puts the figures together."""
+    gallery = [photo for photo in photos if photo.person <= ENROLLED_PEOPLE and photo.number <= ENROLLED_PHOTOS]
+    probes = [photo for photo in photos if photo.person > ENROLLED_PEOPLE or photo.number > ENROLLED_PHOTOS]
+    _fresh_collection(service)
+    report = _enrol(service, gallery)
+    say(f"Enrolled {report.enrolled} photos of {report.persons} people in {report.seconds:.1f} s.")
+    for rejection in report.rejected:
+        say(f"  rejected: {rejection['file']}: {rejection['message']}")
+    same = _verify(service, photos[0], photos[1])
+    other = _verify(service, photos[0], photos[10])
+    say(f"Verify: two photos of one person {_told(same)}; of two people {_told(other)}.")
+    begun = perf_counter()
+    accepted = _each("identifying", probes, lambda photo: _identify(service, photo))
+    seconds = perf_counter() - begun
+    threshold = next(answer.threshold for answer in accepted if answer is not None)
+    # The same probes without a threshold: who came first and how near, for rank-1 and the margins.
+    nearest = _each("looking at margins", probes, lambda photo: _identify(service, photo, threshold=-1.0))
+    outcomes = [_outcome(photo, answer) for photo, answer in zip(probes, nearest, strict=True)]
+    _agree(accepted, outcomes, threshold)
+    return _figures(report, outcomes, identification(outcomes, threshold), seconds)
+
+
+def _enrol(service: Client, gallery: Sequence[AttPhoto]) -> Report:
+    photos = [Photo(_name(photo), photo.path) for photo in gallery]
+    return enrol_photos(service, COLLECTION, photos, workers=WORKERS)
+
+
+def _fresh_collection(service: Client) -> None:
+    try:
+        service.delete_collection(COLLECTION, force=True)
+    except ApiFailure as failure:
+        if failure.code != "unknown_collection":
+            raise
+    service.create_collection(COLLECTION)
+
+
+def _verify(service: Client, one: AttPhoto, other: AttPhoto) -> VerifyOut:
+    return service.verify(one.path, other.path)
+
+
+def _identify(service: Client, photo: AttPhoto, threshold: float | None = None) -> IdentifyOut | None:
+    try:
+        return service.identify(COLLECTION, photo.path, limit=1, threshold=threshold)
+    except ApiFailure as failure:
+        if failure.code != "no_face":
+            raise
+        return None
+
+
+def _outcome(photo: AttPhoto, answer: IdentifyOut | None) -> Outcome:
+    truth = _name(photo) if photo.person <= ENROLLED_PEOPLE else None
+    candidates = answer.faces[0].candidates if answer else []
+    if not candidates:
+        return Outcome(truth, None)
+    return Outcome(truth, candidates[0].person_id, candidates[0].cosine)
+
+
+def _agree(accepted: Sequence[IdentifyOut | None], outcomes: Sequence[Outcome], threshold: float) -> None:
+    for answer, outcome in zip(accepted, outcomes, strict=True):
+        found = answer.faces[0].candidates if answer else []
+        if bool(found) != (outcome.found is not None and outcome.cosine >= threshold):
+            raise RuntimeError(f"the service accepts otherwise than its own cosine {outcome.cosine} says")
+
+
+def _figures(report: Report, outcomes: Sequence[Outcome], rates: Identification, seconds: float) -> Figures:
+    return Figures(
+        enrolled=report.enrolled,
+        enrol_seconds=round(report.seconds, 2),
+        probes=len(outcomes),
+        identify_seconds=round(seconds, 2),
+        threshold=rates.threshold,
+        rank1=rates.rank1,
+        fnir=rates.fnir,
+        fpir=rates.fpir,
+        worst_mate=min(outcome.cosine for outcome in outcomes if outcome.truth is not None),
+        best_stranger=max(outcome.cosine for outcome in outcomes if outcome.truth is None),
+    )
+
+
+def _report(figures: Figures) -> None:
+    rate = figures.probes / figures.identify_seconds
+    out.print(f"Identified {figures.probes} photos in {figures.identify_seconds:.1f} s ({rate:.0f} a second).\n")
+    out.print(f"  rank-1 identification rate           {figures.rank1:8.2%}")
+    out.print(f"  false negative identification rate   {figures.fnir:8.2%}   mates not found at the threshold")
+    out.print(f"  false positive identification rate   {figures.fpir:8.2%}   strangers taken for somebody")
+    out.print(
+        f"  cosines: threshold {figures.threshold:.3f}, worst mate {figures.worst_mate:.3f}, "
+        f"best stranger {figures.best_stranger:.3f}"
+    )
+
+
+def _each(what: str, items: Sequence[Item], ask: Callable[[Item], Found]) -> list[Found]:
+    with photo_progress() as bar, ThreadPoolExecutor(WORKERS) as pool:
+        return list(bar.track(pool.map(ask, items), total=len(items), description=what))
+
+
+def _name(photo: AttPhoto) -> str:
+    return f"att-{photo.person:02}"
+
+
+def _told(answer: VerifyOut) -> str:
+    return f"{'match' if answer.match else 'do not match'} (cosine {answer.cosine:.2f})"
+
+
+def _say(as_json: bool, text: str) -> None:
+    (err if as_json else out).print(text, soft_wrap=True)
+
+
+def _wait_for_interrupt() -> None:
+    import signal
+
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        out.print("Ended.")

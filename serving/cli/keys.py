@@ -1,0 +1,56 @@
+"""`cocircle keys`: makes, lists and revokes the service's API keys."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from serving.cli.console import EXIT_ERROR, Home, Json, err, out, told_errors
+from serving.keys import KeyRing, Scope
+from serving.settings import read_settings
+
+keys_app = typer.Typer(help="API keys of the service on this machine.", no_args_is_help=True)
+
+
+@keys_app.command()
+def create(
+    scope: Annotated[Scope, typer.Option(help="read: ask; enrol: also write persons; admin: everything.")],
+    name: Annotated[str, typer.Option(help="Whose it is, for the list.")] = "",
+    home: Home = None,
+) -> None:
+    """Makes a key and prints it, this once."""
+    with told_errors():
+        sys.stdout.write(_ring(home).create(name, scope) + "\n")
+
+
+@keys_app.command("list")
+def listing(home: Home = None, as_json: Json = False) -> None:
+    """Lists keys without their secrets."""
+    with told_errors():
+        keys = _ring(home).all()
+    if as_json:
+        rows = [{"id": key.id, "name": key.name, "scope": key.scope, "created_at": key.created_at} for key in keys]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return
+    table = Table("id", "scope", "name", "created", box=None, header_style="dim")
+    for key in keys:
+        table.add_row(key.id, key.scope.value, key.name, key.created_at)
+    out.print(table)
+
+
+@keys_app.command()
+def revoke(identity: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")], home: Home = None) -> None:
+    """Revokes a key; a running service refuses it from its next request."""
+    with told_errors():
+        found = _ring(home).revoke(identity)
+    if not found:
+        err.print(f"[red]error:[/red] no key has the id {identity}; see `cocircle keys list`")
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _ring(home: Home) -> KeyRing:
+    return KeyRing(read_settings(home=home).folder / "keys.json")

@@ -1,0 +1,67 @@
+"""`cocircle serve`: runs the service until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from serving.cli.console import EXIT_ERROR, Home, Pack, err, told_errors
+from serving.logs import start_logging
+from serving.settings import Settings, read_settings
+
+
+def serve(
+    home: Home = None,
+    pack: Pack = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. [default: 8080]")] = None,
+    engine: Annotated[str | None, typer.Option(help="faiss-cpu or faiss-gpu. [default: faiss-cpu]")] = None,
+    provider: Annotated[str | None, typer.Option(help="cpu or cuda. [default: cpu]")] = None,
+) -> None:
+    """Runs the REST service and its page. Every other setting is a COCIRCLE_* variable (docs/deploy.md)."""
+    with told_errors():
+        settings = read_settings(home=home, pack=pack, host=host, port=port, engine=engine, provider=provider)
+        start_logging(settings.log_level)
+        run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Opens the service and serves until SIGINT or SIGTERM; the gallery is closed in order."""
+    from serving.app import create_app
+
+    with _listen(settings) as listener:
+        app = create_app(settings)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=30)
+        _Announcing(config, listener).run(sockets=[listener])
+
+
+class _Announcing(uvicorn.Server):
+    """Says where it listens once requests are answered, so that whoever started it need not guess."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config)
+        host, port = listener.getsockname()[:2]
+        self._address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(f"Cocircle answers at {self._address} (the page: {self._address}/)\n")
+        sys.stdout.flush()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        err.print(f"[red]error:[/red] cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+        raise typer.Exit(EXIT_ERROR) from None
+    return listener

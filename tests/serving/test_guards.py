@@ -1,0 +1,226 @@
+"""What stands before the routes: keys and scopes, foreign pages, body limits, overload, settings that will not start."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from serving.client import ApiFailure, Client
+from serving.errors import ApiError
+from serving.gate import AnalysisGate
+from serving.keys import KeyRing, Scope
+from serving.settings import SettingsError, read_settings
+from tests.serving.conftest import Opened
+
+Att = dict[tuple[int, int], bytes]
+
+
+def test_without_keys_the_service_will_not_listen_to_strangers() -> None:
+    with pytest.raises(SettingsError, match="loopback"):
+        read_settings(host="0.0.0.0", auth="off")
+    assert read_settings(host="0.0.0.0").keys_required
+    assert not read_settings(host="127.0.0.1").keys_required
+
+
+def test_a_wrong_setting_is_named_with_its_value() -> None:
+    with pytest.raises(SettingsError, match="COCIRCLE_PORT='many'"):
+        read_settings(port="many")
+
+
+def test_the_first_key_is_shown_once_and_works(
+    opened: Callable[..., Opened], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    service = opened(auth="on")
+    shown = re.search(r"cck_\S+", capsys.readouterr().err)
+    assert shown is not None
+    assert service.http.get("/v1/collections").status_code == 401
+    answer = service.http.get("/v1/collections", headers={"Authorization": f"Bearer {shown[0]}"})
+    assert answer.status_code == 200
+    service.service.close()
+    opened(auth="on")
+    assert "cck_" not in capsys.readouterr().err
+
+
+ROUTES = [
+    ("GET", "/v1/collections", Scope.READ),
+    ("GET", "/v1/collections/x", Scope.READ),
+    ("GET", "/v1/collections/x/persons", Scope.READ),
+    ("GET", "/v1/collections/x/persons/p", Scope.READ),
+    ("GET", "/v1/collections/x/persons/p/faces", Scope.READ),
+    ("GET", "/v1/collections/x/persons/p/faces/f/crop", Scope.READ),
+    ("GET", "/v1/models", Scope.READ),
+    ("GET", "/v1/system", Scope.READ),
+    ("GET", "/metrics", Scope.READ),
+    ("POST", "/v1/detect", Scope.READ),
+    ("POST", "/v1/verify", Scope.READ),
+    ("POST", "/v1/embeddings", Scope.READ),
+    ("POST", "/v1/collections/x/identify", Scope.READ),
+    ("POST", "/v1/collections/x/persons/p/verify", Scope.READ),
+    ("POST", "/v1/collections/x/persons", Scope.ENROL),
+    ("POST", "/v1/collections/x/persons/p:merge", Scope.ENROL),
+    ("PATCH", "/v1/collections/x/persons/p", Scope.ENROL),
+    ("DELETE", "/v1/collections/x/persons/p", Scope.ENROL),
+    ("POST", "/v1/collections/x/persons/p/faces", Scope.ENROL),
+    ("DELETE", "/v1/collections/x/persons/p/faces/f", Scope.ENROL),
+    ("POST", "/v1/collections", Scope.ADMIN),
+    ("PATCH", "/v1/collections/x", Scope.ADMIN),
+    ("DELETE", "/v1/collections/x", Scope.ADMIN),
+]
+OPEN = {("GET", "/livez"), ("GET", "/readyz")}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, dict[Scope, str]]]:
+    from contextlib import ExitStack
+
+    from anyio.from_thread import start_blocking_portal
+
+    from serving.app import create_app
+    from serving.local import InProcessTransport
+    from serving.settings import Settings
+
+    home = tmp_path_factory.mktemp("guarded")
+    ring = KeyRing(home / "keys.json")
+    keys = {scope: ring.create("", scope) for scope in Scope}
+    app = create_app(Settings(home=home, auth="on"))
+    with ExitStack() as stack:
+        stack.callback(app.state.service.close)
+        portal = stack.enter_context(start_blocking_portal())
+        transport = InProcessTransport(app, portal)
+        yield stack.enter_context(httpx.Client(base_url="http://service", transport=transport)), keys
+
+
+def test_every_route_of_the_api_is_in_the_matrix(guarded: tuple[httpx.Client, dict[Scope, str]]) -> None:
+    paths = guarded[0].get("/v1/openapi.json").json()["paths"]
+    declared = {(method.upper(), re.sub(r"\{\w+\}", "*", path)) for path, item in paths.items() for method in item}
+    names = {"x": "*", "p": "*", "f": "*", "p:merge": "*:merge"}
+    tested = {(method, "/".join(names.get(part, part) for part in path.split("/"))) for method, path, _ in ROUTES}
+    assert declared == tested | OPEN
+
+
+@pytest.mark.parametrize(("method", "path", "needed"), ROUTES)
+def test_a_key_without_the_scope_reaches_nothing(
+    guarded: tuple[httpx.Client, dict[Scope, str]], method: str, path: str, needed: Scope
+) -> None:
+    http, keys = guarded
+    assert http.request(method, path).status_code == 401
+    assert http.request(method, path, headers={"X-Api-Key": "cck_0_0"}).status_code == 401
+    reach = [Scope.READ, Scope.ENROL, Scope.ADMIN]
+    for scope in reach:
+        status = http.request(method, path, headers={"X-Api-Key": keys[scope]}).status_code
+        if reach.index(scope) < reach.index(needed):
+            assert status == 403
+        else:
+            assert status not in (401, 403)
+
+
+def test_a_page_of_another_origin_is_refused(api: httpx.Client) -> None:
+    assert api.get("/v1/system", headers={"Origin": "https://evil.example"}).status_code == 403
+    assert api.get("/v1/system", headers={"Origin": "null"}).status_code == 403
+    assert api.get("/v1/system", headers={"Origin": "http://localhost"}).status_code == 200
+
+
+def test_a_rebound_name_does_not_reach_a_service_without_keys(opened: Callable[..., Opened]) -> None:
+    api = opened(allowed_hosts=("faces.internal",)).http
+    assert api.get("/v1/system", headers={"Host": "evil.example"}).status_code == 403
+    assert api.get("/v1/system", headers={"Host": "faces.internal:8080"}).status_code == 200
+
+
+def test_a_body_over_the_limit_is_refused_announced_or_not(opened: Callable[..., Opened]) -> None:
+    api = opened(max_body_bytes=10_000).http
+    announced = api.post("/v1/detect", content=b"x" * 10_001, headers={"content-type": "image/png"})
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 5_000
+
+    streamed = api.post("/v1/detect", content=chunks(), headers={"content-type": "image/png"})
+    for answer in (announced, streamed):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_more_images_than_allowed_are_refused(opened: Callable[..., Opened], att: Att) -> None:
+    api = opened(max_images=2).http
+    api.post("/v1/collections", json={"id": "c"})
+    files = [("image", att[1, number]) for number in (1, 2, 3)]
+    answer = api.post("/v1/collections/c/persons/p/faces", files=files, params={"create": True})
+    assert answer.status_code in (400, 413, 422)
+    assert api.get("/v1/collections/c").json()["persons"] == 0
+
+
+def test_every_answer_carries_its_id_and_safe_headers(api: httpx.Client) -> None:
+    given = api.get("/livez", headers={"x-request-id": "door-17"})
+    assert given.headers["x-request-id"] == "door-17"
+    forged = api.get("/livez", headers={"x-request-id": "a b"})
+    assert re.fullmatch(r"[0-9a-f]{16}", forged.headers["x-request-id"])
+    assert forged.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in forged.headers["content-security-policy"]
+
+
+def test_a_full_gate_refuses_at_once_and_opens_again() -> None:
+    async def scenario() -> None:
+        gate = AnalysisGate(concurrency=1, queue=1)
+        entered, leave = anyio.Event(), anyio.Event()
+
+        def blocking() -> int:
+            anyio.from_thread.run_sync(entered.set)
+            anyio.from_thread.run(leave.wait)
+            return 1
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gate.run, blocking)
+            await entered.wait()
+            tasks.start_soon(gate.run, lambda: 2)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(ApiError) as refusal:
+                await gate.run(lambda: 3)
+            assert refusal.value.status == 429
+            assert refusal.value.headers["Retry-After"] == "1"
+            leave.set()
+        assert await gate.run(lambda: 4) == 4
+
+    anyio.run(scenario)
+
+
+def test_the_log_tells_the_route_and_never_who(
+    opened: Callable[..., Opened], att: Att, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from serving.logs import start_logging
+
+    start_logging("info")
+    api = opened().http
+    api.post("/v1/collections", json={"id": "clinic-patients"})
+    path = "/v1/collections/clinic-patients/persons/jane.doe/faces"
+    api.post(path, files={"image": att[1, 1]}, params={"create": True, "name": "Jane"})
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    routes = [json.loads(line)["route"] for line in lines if json.loads(line)["event"] == "request"]
+    assert "/v1/collections/{collection}/persons/{person}/faces" in routes
+    assert not any("jane" in line.lower() or "clinic" in line for line in lines)
+
+
+def test_the_client_waits_as_asked_and_sends_again_only_what_cannot_write_twice() -> None:
+    answers = iter([httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(503), httpx.Response(200)])
+    sent: list[httpx.Request] = []
+
+    def transport(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        answer = next(answers)
+        if answer.status_code == 200:
+            return httpx.Response(200, json={"items": []})
+        return answer
+
+    waits: list[float] = []
+    with Client("http://x", transport=httpx.MockTransport(transport), wait=waits.append) as client:
+        assert client.models().items == []
+        assert waits == [3.0, 1.0]
+        answers = iter([httpx.Response(503)])
+        sent.clear()
+        with pytest.raises(ApiFailure):
+            client.create_collection("c")
+    assert len(sent) == 1
