@@ -1,1 +1,1 @@
-"""Templates in, candidates out: the gallery, its durable store and its vector engines; knows no image and no server."""
+"""Templates in, candidates out: gallery, durable store, vector engines; knows no image and no server."""

@@ -1,4 +1,6 @@
-"""What can go wrong in the gallery, each with the values a caller needs to act. Messages are written for users."""
+"""What can go wrong in the gallery, with the values a caller needs to act; messages are written for users."""
+
+# ruff: noqa: N818 - these names are what happened, as callers read them
 
 from __future__ import annotations
 
@@ -74,9 +76,14 @@ class EngineBehind(GalleryError):
 
     code = "engine_behind"
 
+    def __init__(self, message: str, write_committed: bool = False) -> None:
+        """write_committed: whether this call's own write is durable, so that it must not be sent again."""
+        super().__init__(message)
+        self.write_committed = write_committed
+
 
 class EngineUnavailable(GalleryError):
-    """The chosen vector engine cannot run on this machine; the message says why and what to choose instead."""
+    """The chosen vector engine cannot run on this machine; the message says why and what to choose."""
 
     code = "engine_unavailable"
 
@@ -85,3 +92,11 @@ class StoreUnavailable(GalleryError):
     """The store cannot answer now (locked, disk full, unreachable)."""
 
     code = "store_unavailable"
+
+
+class ReplayedReceipt(Exception):
+    """The same write was done before; nothing was written now. `answer` is what its caller was told."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__("this idempotency key was used before with the same request")
+        self.answer = answer

@@ -1,4 +1,4 @@
-"""The nouns of the gallery as plain frozen values: Collection -> Person -> Face, and the answers of a search."""
+"""The nouns of the gallery as plain frozen values: Collection -> Person -> Face, and answers of a search."""
 
 from __future__ import annotations
 
@@ -155,3 +155,30 @@ class Readiness:
     def ready(self) -> bool:
         """True when a search sees every acknowledged write."""
         return self.engine_revision >= self.store_revision
+
+
+@dataclass(frozen=True)
+class StoredReceipt:
+    """What an idempotency key was used for, and what its caller was told."""
+
+    digest: str
+    answer: bytes
+
+
+@dataclass(frozen=True)
+class CollectionStats:
+    """How a collection is searched now. rows: searched templates. dead: rows waiting to be compacted away.
+
+    engine: "exact" or the name of the codes. delta: rows not yet in a segment. bytes: of rows and codes.
+    snapshot_revision: what the newest snapshot on disk holds, 0 for none.
+    """
+
+    collection: str
+    engine: str
+    rows: int
+    dead: int
+    segments: int
+    delta: int
+    bytes: int
+    revision: int
+    snapshot_revision: int

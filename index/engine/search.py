@@ -1,0 +1,158 @@
+"""Second stage of a search: exact cosines of the rows the scanners chose, grouped by person; no state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.engine.base import Hits
+from index.engine.rows import Segment, View
+from index.engine.scan import Scanner, best
+from index.template import Float32, cosines, widened
+
+SLACK = 16
+"""Rows an exact scanner gives beyond `limit`: for the dead among them and for ties within rounding."""
+ROUNDING = 1e-3
+"""No exact scanner's score differs from the exact cosine by more."""
+
+Choose = Callable[[Segment], Scanner]
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Rows of one block that may be nearest to one probe. worst: their lowest score, -2 when they are all."""
+
+    persons: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    cosines: Float32
+    exact: bool
+    asked: int
+    worst: float
+
+
+def search(
+    view: View, probes: Float32, limit: int, threshold: float, candidates: int, choose: Choose
+) -> list[Hits]:
+    """At most `limit` persons of at least `threshold` for each unit probe of (n, D) float32.
+
+    choose: the scanner of a segment. candidates: rows taken from a scanner of codes. Where the rows chosen do
+    not suffice (dead ones, many of one person), those probes are searched again for four times as many.
+    """
+    hits: list[Hits | None] = [None] * len(probes)
+    open_probes = np.arange(len(probes))
+    exact_k, codes_k = limit + SLACK, max(candidates, limit + SLACK)
+    while len(open_probes):
+        pools = _pools(view, probes[open_probes], exact_k, codes_k, choose)
+        for number, mine in zip(open_probes.tolist(), pools, strict=True):
+            found = _group(mine, limit, threshold)
+            if _suffices(mine, found, limit, threshold):
+                hits[number] = found
+        open_probes = np.array([number for number, done in enumerate(hits) if done is None], np.int64)
+        exact_k, codes_k = 4 * exact_k, 4 * codes_k
+    return [done for done in hits if done is not None]
+
+
+def _pools(view: View, probes: Float32, exact_k: int, codes_k: int, choose: Choose) -> list[list[_Pool]]:
+    pools: list[list[_Pool]] = [[] for _ in probes]
+    coded: list[tuple[Segment, Float32, NDArray[np.int64]]] = []
+    for segment in view.segments:
+        scanner = choose(segment)
+        k = min(exact_k if scanner.exact else codes_k, len(segment))
+        scores, positions = scanner.search(probes, k)
+        if not scanner.exact:
+            coded.append((segment, scores, positions))
+            continue
+        whole = k == len(segment)
+        for mine, probe, score, position in zip(pools, probes, scores, positions, strict=True):
+            worst = -2.0 if whole else float(score[-1])
+            mine.append(_judged(view, segment, probe, position, True, k, worst))
+    for number, mine in enumerate(pools):
+        mine.extend(_coded_pools(view, coded, number, probes[number], codes_k))
+    if view.end:
+        for mine, pool in zip(pools, _delta_pools(view, probes, exact_k), strict=True):
+            mine.append(pool)
+    return pools
+
+
+def _coded_pools(
+    view: View,
+    coded: list[tuple[Segment, Float32, NDArray[np.int64]]],
+    number: int,
+    probe: Float32,
+    k: int,
+) -> list[_Pool]:
+    """The k best by code among all coded segments; their scores come from one coder, so they compare."""
+    if not coded:
+        return []
+    scores = np.concatenate([score[number] for _, score, _ in coded])
+    floor = -np.inf if len(scores) <= k else np.partition(scores, len(scores) - k)[len(scores) - k]
+    pools = []
+    for segment, score, position in coded:
+        chosen = position[number][(score[number] >= floor) & (position[number] >= 0)]
+        worst = -2.0 if len(chosen) == len(segment) else float(floor)
+        pools.append(_judged(view, segment, probe, chosen, False, len(chosen), worst))
+    return pools
+
+
+def _judged(
+    view: View,
+    segment: Segment,
+    probe: Float32,
+    positions: NDArray[np.int64],
+    exact: bool,
+    asked: int,
+    worst: float,
+) -> _Pool:
+    alive = positions[segment.died[positions] > view.at]
+    exact_cosines = cosines(widened(segment.rows[alive]), probe)
+    return _Pool(segment.persons[alive], segment.keys[alive], exact_cosines, exact, asked, worst)
+
+
+def _delta_pools(view: View, probes: Float32, k: int) -> list[_Pool]:
+    delta, end = view.delta, view.end
+    scores = probes @ delta.rows[:end].T
+    scores[:, delta.died[:end] <= view.at] = -2.0
+    k = min(k, end)
+    top, positions = best(scores, k)
+    pools = []
+    for probe, score, position in zip(probes, top, positions, strict=True):
+        alive = position[score > -2.0]
+        worst = -2.0 if k == end else float(score[-1])
+        exact_cosines = cosines(delta.rows[alive], probe)
+        pools.append(_Pool(delta.persons[alive], delta.keys[alive], exact_cosines, True, k, worst))
+    return pools
+
+
+def _group(pools: list[_Pool], limit: int, threshold: float) -> Hits:
+    """The best row of each person, best first, ties by number, the threshold last."""
+    if not pools:
+        nothing = np.empty(0, np.int64)
+        return Hits(nothing, nothing, np.empty(0, np.float32))
+    persons = np.concatenate([pool.persons for pool in pools])
+    keys = np.concatenate([pool.keys for pool in pools])
+    scores = np.concatenate([pool.cosines for pool in pools])
+    order = np.lexsort((keys, persons, -scores))
+    _, first = np.unique(persons[order], return_index=True)
+    chosen = order[np.sort(first)[:limit]]
+    chosen = chosen[scores[chosen] >= threshold]
+    return Hits(persons[chosen], keys[chosen], scores[chosen])
+
+
+def _suffices(pools: list[_Pool], found: Hits, limit: int, threshold: float) -> bool:
+    """Whether no row outside the pools can belong to the answer (codes: is at all likely to)."""
+    full = len(found.persons) == limit
+    needed = max(float(found.cosines[-1]), threshold) if full and limit else threshold
+    coded = [pool for pool in pools if not pool.exact]
+    for pool in pools:
+        if pool.exact and pool.worst > needed - ROUNDING and pool.worst > -2.0:
+            return False
+    if all(pool.worst == -2.0 for pool in coded):
+        return True
+    alive = sum(len(pool.cosines) for pool in coded)
+    if 2 * alive < sum(pool.asked for pool in coded):
+        return False
+    lowest = min(float(pool.cosines.min()) for pool in coded if len(pool.cosines))
+    return full or lowest < threshold

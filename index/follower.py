@@ -1,0 +1,126 @@
+"""Keeps a vector engine in step with the store: starts it, follows the log, rebuilds what is damaged."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import numpy as np
+from sqlalchemy import Connection
+
+from index.engine.base import VectorEngine
+from index.errors import EngineBehind, StoreUnavailable
+from index.records import Readiness
+from index.store import collections, log, searched
+from index.store.base import TemplateStore
+
+REPLAYED_AT_MOST = 50_000
+"""Beyond so many changed persons and half of all rows, a scan of the store is quicker than a replay."""
+
+logger = logging.getLogger(__name__)
+
+
+class Follower:
+    """The one place where the engine changes. Any thread may ask it to follow; they take turns."""
+
+    def __init__(self, store: TemplateStore, engine: VectorEngine) -> None:
+        self._store = store
+        self._engine = engine
+        self._following = threading.Lock()
+        self._failed: set[int] = set()
+        self.applied = 0
+        """The newest revision of which the engine holds every change."""
+
+    def start(self) -> None:
+        """Loads every collection: its snapshot and the changes since, or all its rows from the store."""
+        with self._following, self._store.read() as connection:
+            target = log.revision(connection)
+            rows = collections.all_rows(connection)
+            self._engine.sweep({row.key for row in rows})
+            for row in rows:
+                self._restore(connection, row.key, row.revision)
+                self._bring(connection, row.key, row.revision)
+            self.applied = target
+
+    def _restore(self, connection: Connection, key: int, newest: int) -> None:
+        row = collections.by_key(connection, key)
+        assert row is not None
+        restored = self._engine.restore(searched.space(row))
+        if restored is None:
+            return
+        revision, token = restored
+        if revision > newest or log.token(connection, revision) != token:
+            logger.warning("snapshot of collection %s is of another history; rebuilding it", row.id)
+            self._rebuild(connection, key, newest)
+
+    def follow(self) -> None:
+        """Applies what the store has committed since. Raises EngineBehind when the engine could not.
+
+        Changes made by one transaction of the store show in searches together. A failure leaves the engine as
+        it was; the next call tries again, the one after that rebuilds the collection from the store.
+        """
+        with self._following, self._store.read() as connection:
+            target = log.revision(connection)
+            if target <= self.applied:
+                return
+            for key, newest in log.touched_collections(connection, self.applied).items():
+                try:
+                    if key in self._failed:
+                        self._rebuild(connection, key, newest)
+                    else:
+                        self._bring(connection, key, newest)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:
+                    self._failed.add(key)
+                    logger.exception("the vector engine did not apply revision %d", newest)
+                    raise EngineBehind(
+                        f"the vector engine did not apply revision {newest} ({error}); it will be tried again"
+                    ) from error
+                self._failed.discard(key)
+            self.applied = target
+
+    def catch_up(self, revision: int) -> None:
+        """Returns when the engine holds everything up to a revision. Cheap when it does already."""
+        if revision > self.applied:
+            self.follow()
+
+    def _bring(self, connection: Connection, key: int, newest: int) -> None:
+        row = collections.by_key(connection, key)
+        if row is None:
+            self._engine.drop(key)
+            return
+        at = self._engine.revision(key)
+        if at is None:
+            self._rebuild(connection, key, newest)
+        elif at < newest:
+            space = searched.space(row)
+            persons = log.touched_persons(connection, key, at)
+            if len(persons) > max(REPLAYED_AT_MOST, self._engine.stats(key).rows // 2):
+                self._rebuild(connection, key, newest)
+                return
+            rows = searched.of_persons(connection, space, persons)
+            self._engine.apply(space, np.array(persons, np.int64), rows, newest)
+
+    def _rebuild(self, connection: Connection, key: int, newest: int) -> None:
+        row = collections.by_key(connection, key)
+        if row is None:
+            self._engine.drop(key)
+            return
+        space = searched.space(row)
+        self._engine.rebuild(space, searched.scan(connection, space), newest)
+
+    def readiness(self) -> list[Readiness]:
+        """What the store holds and what the engine has applied, by collection."""
+        with self._store.read() as connection:
+            rows = collections.all_rows(connection)
+        return [Readiness(row.id, row.revision, self._engine.revision(row.key) or 0) for row in rows]
+
+    def snapshot(self, key: int) -> bool:
+        """Writes a snapshot of a collection as it is now; False when the engine makes none."""
+        at = self._engine.revision(key)
+        if at is None:
+            return False
+        with self._store.read() as connection:
+            token = log.token(connection, at)
+        return token is not None and self._engine.snapshot(key, token, at)

@@ -1,0 +1,367 @@
+"""The gallery: the one object callers hold. Writes go to store, then engine; searches to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from index.engine.base import Hits, VectorEngine
+from index.engine.faiss_cpu import FaissCpuEngine
+from index.errors import EngineBehind, InvalidRecord, UnknownCollection, UnknownFace
+from index.follower import Follower
+from index.records import (
+    Candidate,
+    Collection,
+    CollectionStats,
+    FaceRecord,
+    Fusion,
+    Metadata,
+    NewCollection,
+    NewFace,
+    NewPerson,
+    Person,
+    Readiness,
+    Receipt,
+    Search,
+    StoredReceipt,
+    Written,
+)
+from index.settings import GallerySettings
+from index.store import clock, collections, faces, log, persons, receipts, searched
+from index.store.base import TemplateStore
+from index.store.sqlite import SqliteStore
+from index.template import Float32, cosines, unit_rows, unpacked, widened
+from index.upkeep import Upkeep
+
+__all__ = ["Gallery", "GallerySettings"]
+
+T = TypeVar("T")
+PROBES_A_THREAD = 32
+DAY = 86_400_000_000
+
+
+class Gallery:
+    """Collections of persons with faces, durable and searchable. Safe for any number of threads and
+    processes.
+
+    Every write is one transaction of the store, on the disk before it returns, and is seen by every search
+    that starts afterwards, here or in another process on the same folder. With a receipt, a write that was
+    done before raises ReplayedReceipt (same request) or IdempotencyConflict (another one) and writes nothing.
+    Errors are those of `index.errors`; EngineBehind with `write_committed` says the write is durable and will
+    be searchable.
+    """
+
+    def __init__(self, settings: GallerySettings, store: TemplateStore, engine: VectorEngine) -> None:
+        """Use `open`, unless in a test."""
+        self._settings = settings
+        self._store = store
+        self._engine = engine
+        self._follower = Follower(store, engine)
+        self._upkeep = Upkeep(self._follower, engine, self._keys, settings.snapshot_every)
+        self._pool = (
+            ThreadPoolExecutor(settings.search_threads, "gallery-search")
+            if settings.search_threads > 1
+            else None
+        )
+
+    @classmethod
+    def open(cls, settings: GallerySettings) -> Gallery:
+        """Migrates the store, loads snapshots, replays the change log, rebuilds what is damaged.
+
+        Raises StoreUnavailable, EngineUnavailable.
+        """
+        settings.path.mkdir(parents=True, exist_ok=True)
+        engine = FaissCpuEngine(settings.path, settings.tuning)
+        store = SqliteStore(settings.path)
+        gallery = cls(settings, store, engine)
+        try:
+            gallery._start()
+        except BaseException:
+            store.close()
+            engine.close()
+            raise
+        return gallery
+
+    def _start(self) -> None:
+        with self._store.write() as connection:
+            receipts.forget_before(connection, clock.now() - int(self._settings.receipt_days * DAY))
+        self._follower.start()
+        if self._settings.background:
+            self._upkeep.start()
+
+    def close(self) -> None:
+        """Stops the background thread, writes snapshots of what changed, gives everything back."""
+        self._upkeep.stop()
+        try:
+            self._upkeep.round(snapshot_after=1)
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
+            self._engine.close()
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Collections
+
+    def create_collection(self, new: NewCollection, receipt: Receipt | None = None) -> Collection:
+        """Raises CollectionExists, InvalidRecord."""
+        return self._write(receipt, lambda c: collections.create(c, new))
+
+    def collection(self, id: str) -> Collection:
+        """Raises UnknownCollection."""
+        return self._read(lambda c: collections.get(c, id))
+
+    def collections(self, after: str | None = None, limit: int = 100) -> list[Collection]:
+        """Collections by id, beyond `after`."""
+        return self._read(lambda c: collections.page(c, after, limit))
+
+    def update_collection(
+        self,
+        id: str,
+        *,
+        metadata: Metadata | None = None,
+        search: Search | None = None,
+        keep_crops: bool | None = None,
+        receipt: Receipt | None = None,
+    ) -> Collection:
+        """What is None stays. Crops kept before stay when `keep_crops` is turned off."""
+        return self._write(
+            receipt,
+            lambda c: collections.change(c, id, metadata=metadata, search=search, keep_crops=keep_crops),
+        )
+
+    def delete_collection(self, id: str, force: bool = False, receipt: Receipt | None = None) -> None:
+        """Raises CollectionNotEmpty unless forced. Rows, crops, index and snapshot go."""
+        self._write(receipt, lambda c: collections.remove(c, id, force))
+
+    # Persons
+
+    def create_person(self, collection: str, new: NewPerson, receipt: Receipt | None = None) -> Person:
+        """A person without faces. Raises PersonExists, InvalidRecord."""
+        return self._write(receipt, lambda c: persons.create(c, collection, new))
+
+    def person(self, collection: str, id: str) -> Person:
+        """Raises UnknownPerson."""
+        return self._read(lambda c: persons.get(c, collection, id))
+
+    def persons(self, collection: str, after: str | None = None, limit: int = 100) -> list[Person]:
+        """Persons by id, beyond `after`."""
+        return self._read(lambda c: persons.page(c, collection, after, limit))
+
+    def update_person(
+        self,
+        collection: str,
+        id: str,
+        *,
+        name: str | None = None,
+        metadata: Metadata | None = None,
+        receipt: Receipt | None = None,
+    ) -> Person:
+        """What is None stays."""
+        return self._write(receipt, lambda c: persons.change(c, collection, id, name=name, metadata=metadata))
+
+    def delete_person(self, collection: str, id: str, receipt: Receipt | None = None) -> None:
+        """With every face and crop."""
+        self._write(receipt, lambda c: persons.remove(c, collection, id))
+
+    def merge_persons(
+        self, collection: str, into: str, source: str, receipt: Receipt | None = None
+    ) -> Person:
+        """`into` gets every face of `source`, keeps its own name and metadata; `source` is gone."""
+        return self._write(receipt, lambda c: faces.merge(c, collection, into, source))
+
+    # Faces
+
+    def add_faces(
+        self,
+        collection: str,
+        person_id: str,
+        new: Sequence[NewFace],
+        *,
+        contract_id: str,
+        create_person: NewPerson | None = None,
+        exist_ok: bool = False,
+        receipt: Receipt | None = None,
+    ) -> Written:
+        """All faces or none; with `create_person`, person and faces together.
+
+        Raises ContractMismatch, InvalidTemplate, UnknownPerson, and PersonExists where `create_person` is
+        there already and not `exist_ok`.
+        """
+        return self._write(
+            receipt,
+            lambda c: faces.add(c, collection, person_id, new, contract_id, create_person, exist_ok),
+        )
+
+    def enroll_templates(
+        self,
+        collection: str,
+        items: Iterable[tuple[str, NewFace]],
+        *,
+        contract_id: str,
+        batch: int = 1000,
+    ) -> Iterator[Written]:
+        """Many faces, persons made as needed; what has been yielded is durable and searchable.
+
+        A batch is one transaction: its faces are there together or not at all. Raises as `add_faces`.
+        """
+        source = iter(items)
+        while part := list(islice(source, batch)):
+            yield self._write(
+                None, partial(faces.add_many, collection=collection, items=part, contract_id=contract_id)
+            )
+
+    def faces(
+        self, collection: str, person_id: str, after: str | None = None, limit: int = 100
+    ) -> list[FaceRecord]:
+        """Faces in order of enrolment, beyond the face id `after`."""
+        return self._read(lambda c: faces.page(c, collection, person_id, after, limit))
+
+    def face_crop(self, collection: str, person_id: str, face_id: str) -> bytes | None:
+        """The aligned crop, None where none was kept."""
+        return self._read(lambda c: faces.crop(c, collection, person_id, face_id))
+
+    def delete_face(
+        self, collection: str, person_id: str, face_id: str, receipt: Receipt | None = None
+    ) -> None:
+        """The person's template is made anew; without a face left the person stays and is not found."""
+        self._write(receipt, lambda c: faces.remove(c, collection, person_id, face_id))
+
+    # Search
+
+    def identify(
+        self,
+        collection: str,
+        probes: NDArray[Any],
+        *,
+        contract_id: str,
+        limit: int = 1,
+        threshold: float = -1.0,
+    ) -> list[list[Candidate]]:
+        """For each probe of (n, D): at most `limit` persons with a cosine >= threshold, best first; [] =
+        unknown.
+
+        Raises UnknownCollection, ContractMismatch, InvalidTemplate, EngineBehind.
+        """
+        if limit < 1:
+            raise InvalidRecord(f"limit is {limit}, it must be at least 1")
+        while True:
+            with self._store.read() as connection:
+                found = collections.row_for(connection, collection, contract_id)
+                revision = log.revision(connection)
+            units = unit_rows(probes, found.dimension)
+            self._follower.catch_up(revision)
+            try:
+                hits = self._search(found.key, units, limit, threshold)
+            except KeyError as error:
+                raise UnknownCollection(f"there is no collection {collection!r}") from error
+            named = self._named(hits, Fusion(found.fusion) is Fusion.SAMPLES)
+            if named is not None:
+                return named
+
+    def _search(self, key: int, units: Float32, limit: int, threshold: float) -> list[Hits]:
+        if self._pool is None or len(units) <= PROBES_A_THREAD:
+            return list(self._engine.search(key, units, limit, threshold).hits)
+        parts = [units[at : at + PROBES_A_THREAD] for at in range(0, len(units), PROBES_A_THREAD)]
+        answers = self._pool.map(lambda part: self._engine.search(key, part, limit, threshold), parts)
+        return [hits for answer in answers for hits in answer.hits]
+
+    def _named(self, hits: Sequence[Hits], with_faces: bool) -> list[list[Candidate]] | None:
+        """None when somebody found was deleted meanwhile: whoever came next must not be missing."""
+        keys = sorted({key for hit in hits for key in hit.persons.tolist()})
+        if not keys:
+            return [[] for _ in hits]
+        rows = sorted({key for hit in hits for key in hit.keys.tolist()}) if with_faces else []
+        with self._store.read() as connection:
+            known = persons.names(connection, keys)
+            ids = faces.ids(connection, rows)
+        if len(known) < len(keys) or len(ids) < len(rows):
+            return None
+        return [
+            [
+                Candidate(*known[person], cosine=cosine, face_id=ids.get(row))
+                for person, row, cosine in zip(
+                    hit.persons.tolist(), hit.keys.tolist(), hit.cosines.tolist(), strict=True
+                )
+            ]
+            for hit in hits
+        ]
+
+    def verify(self, collection: str, person_id: str, probe: NDArray[Any], *, contract_id: str) -> Candidate:
+        """Exact cosine of a probe (D,) with the person's mean, or best sample where samples are searched.
+
+        Raises UnknownPerson, ContractMismatch, InvalidTemplate, and UnknownFace where the person has no face.
+        """
+        with self._store.read() as connection:
+            found = collections.row_for(connection, collection, contract_id)
+            person = persons.row(connection, found, person_id)
+            space = searched.space(found)
+            by_sample = space.fusion is Fusion.SAMPLES
+            samples = faces.samples(connection, person.key) if by_sample else []
+        blobs = [vector for _, _, vector in samples] if by_sample else [person.template]
+        if not blobs or blobs[0] is None:
+            raise UnknownFace(
+                f"person {person_id!r} of collection {collection!r} has no face to compare with"
+            )
+        unit = unit_rows(np.asarray(probe)[None], space.dimension)[0]
+        scores = cosines(widened(unpacked(blobs, space.dimension, space.precision)), unit)
+        best = int(np.argmax(scores))
+        face_id = samples[best][1] if by_sample else None
+        return Candidate(person.id, person.name, float(scores[best]), face_id)
+
+    # Everything else
+
+    def receipt(self, scope: str, key: str) -> StoredReceipt | None:
+        """What an idempotency key was used for, if it was."""
+        return self._read(lambda c: receipts.find(c, scope, key))
+
+    def readiness(self) -> list[Readiness]:
+        """Whether searches see everything the store holds, by collection."""
+        return self._follower.readiness()
+
+    def stats(self) -> list[CollectionStats]:
+        """How each collection is searched now."""
+        rows = self._read(collections.all_rows)
+        held = [row for row in rows if self._engine.revision(row.key) is not None]
+        return [CollectionStats(row.id, **vars(self._engine.stats(row.key))) for row in held]
+
+    def maintain(self, snapshot: bool = False) -> None:
+        """What the background thread does, once and now: follow, train, compact; and snapshots when asked."""
+        self._upkeep.round(snapshot_after=1 if snapshot else None)
+
+    def _keys(self) -> list[int]:
+        return [row.key for row in self._read(collections.all_rows)]
+
+    def _read(self, ask: Callable[[Connection], T]) -> T:
+        with self._store.read() as connection:
+            return ask(connection)
+
+    def _write(self, receipt: Receipt | None, change: Callable[[Connection], T]) -> T:
+        with self._store.write() as connection:
+            if receipt is not None:
+                receipts.claim(connection, receipt)
+            written = change(connection)
+            if receipt is not None:
+                receipts.keep(connection, receipt, written)
+        try:
+            self._follower.follow()
+        except Exception as error:
+            raise EngineBehind(
+                f"the write is durable but not searchable yet: {error}", write_committed=True
+            ) from error
+        return written

@@ -1,0 +1,42 @@
+"""How a gallery is opened; validated once, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.engine.held import Tuning
+
+ENGINES = ("faiss-cpu", "faiss-gpu")
+
+
+@dataclass(frozen=True)
+class GallerySettings:
+    """path: the data directory; holds gallery.sqlite3 and snapshots/, is made where missing.
+
+    fast_from: rows from which Search.AUTO scans codes. candidates: rows of that scan that get exact cosines.
+    search_threads: threads over which the probes of one call are spread. snapshot_every: changed persons
+    after which a snapshot is written in the background. background: whether there is a background thread;
+    without one `Gallery.maintain` does its work. receipt_days: how long idempotency keys are remembered.
+    """
+
+    path: Path
+    engine: str = "faiss-cpu"
+    fast_from: int = 20_000
+    candidates: int = 200
+    search_threads: int = 1
+    snapshot_every: int = 100_000
+    background: bool = True
+    receipt_days: float = 7.0
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine {self.engine!r} is none of {', '.join(ENGINES)}")
+        for name in ("fast_from", "candidates", "search_threads", "snapshot_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+
+    @property
+    def tuning(self) -> Tuning:
+        """The engine's part."""
+        return Tuning(fast_from=self.fast_from, candidates=self.candidates)

@@ -1,0 +1,1 @@
+"""The truth of the gallery: SQL tables, one transaction a write, a change log; knows no vector engine."""

@@ -1,0 +1,217 @@
+"""Statements about faces and the mean template each change of them makes; inside the transaction given."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from index.errors import InvalidRecord, PersonExists, UnknownFace
+from index.record_rules import check_face, check_person, metadata_object, metadata_text
+from index.records import FaceRecord, NewFace, NewPerson, Person, Precision, Written
+from index.store import clock, collections, log, persons
+from index.store.schema import crops, faces
+from index.store.schema import persons as persons_table
+from index.template import mean_template, packed, stored, unit_rows, unpacked, widened
+
+
+def add(
+    connection: Connection,
+    collection: str,
+    person_id: str,
+    new: Sequence[NewFace],
+    contract_id: str,
+    person: NewPerson | None,
+    exist_ok: bool,
+) -> Written:
+    """Faces to one person, who is made where `person` says so. All or nothing.
+
+    Raises UnknownCollection, ContractMismatch, UnknownPerson, PersonExists, InvalidTemplate, InvalidRecord.
+    """
+    found = collections.row_for(connection, collection, contract_id)
+    if person is not None and person.id != person_id:
+        raise InvalidRecord(f"faces for person {person_id[:255]!r} cannot make person {person.id[:255]!r}")
+    known = persons.find(connection, found, person_id)
+    if known is not None and person is not None and not exist_ok:
+        raise PersonExists(f"person {person_id!r} is in collection {collection!r} already")
+    if known is None and person is not None:
+        key = persons.insert_one(connection, found, person)
+    else:
+        key = persons.row(connection, found, person_id).key
+    records = _insert(connection, found, [(key, person_id)] * len(new), new)
+    refresh(connection, found, [key])
+    return Written(log.advance(connection, found.key, log.Kind.FACES, [key]), records)
+
+
+def add_many(
+    connection: Connection, collection: str, items: Sequence[tuple[str, NewFace]], contract_id: str
+) -> Written:
+    """Faces of many persons, who are made where they are missing. All or nothing; errors as `add`."""
+    found = collections.row_for(connection, collection, contract_id)
+    ids = list(dict.fromkeys(person_id for person_id, _ in items))
+    keys = persons.keys_of(connection, found, ids)
+    missing = [NewPerson(id) for id in ids if id not in keys]
+    for new in missing:
+        check_person(new)
+    if missing:
+        made = persons.insert_many(connection, found, missing)
+        keys.update(zip((new.id for new in missing), made, strict=True))
+    owners = [(keys[person_id], person_id) for person_id, _ in items]
+    records = _insert(connection, found, owners, [face for _, face in items])
+    refresh(connection, found, list(keys.values()))
+    return Written(log.advance(connection, found.key, log.Kind.FACES, list(keys.values())), records)
+
+
+def _insert(
+    connection: Connection,
+    collection: Row[Any],
+    owners: Sequence[tuple[int, str]],
+    new: Sequence[NewFace],
+) -> list[FaceRecord]:
+    if not new:
+        return []
+    for face in new:
+        check_face(face)
+    units = unit_rows([np.asarray(face.embedding) for face in new], collection.dimension)
+    rows = stored(units, Precision(collection.precision))
+    now, ids = clock.now(), _ids(len(new))
+    values = [
+        {
+            "person_key": owner,
+            "id": id,
+            "quality": float(face.quality),
+            "detail": metadata_text(face.detail, "detail"),
+            "vector": packed(row),
+            "created_at": now,
+        }
+        for (owner, _), face, id, row in zip(owners, new, ids, rows, strict=True)
+    ]
+    connection.execute(insert(faces), values)
+    if collection.keep_crops:
+        _keep_crops(connection, ids, new)
+    collections.count(connection, collection.key, faces_more=len(new))
+    return [
+        FaceRecord(id, person_id, float(face.quality), dict(face.detail), clock.moment(now))
+        for (_, person_id), face, id in zip(owners, new, ids, strict=True)
+    ]
+
+
+def _keep_crops(connection: Connection, ids: Sequence[str], new: Sequence[NewFace]) -> None:
+    for id, face in zip(ids, new, strict=True):
+        if face.crop is not None:
+            key = connection.execute(select(faces.c.key).where(faces.c.id == id)).scalar_one()
+            connection.execute(insert(crops).values(face_key=key, image=face.crop))
+
+
+def _ids(count: int) -> list[str]:
+    """Ids that sort by time of enrolment: nanoseconds, then 64 random bits."""
+    now = time.time_ns()
+    return [f"{now + step:016x}{secrets.token_hex(8)}" for step in range(count)]
+
+
+def refresh(connection: Connection, collection: Row[Any], keys: Iterable[int]) -> None:
+    """Recomputes count and mean template of persons from their stored samples, in order of enrolment."""
+    precision = Precision(collection.precision)
+    now, wanted, changes = clock.now(), list(keys), []
+    for start in range(0, len(wanted), persons.AT_ONCE):
+        part = wanted[start : start + persons.AT_ONCE]
+        query = (
+            select(faces.c.person_key, faces.c.quality, faces.c.vector)
+            .where(faces.c.person_key.in_(part))
+            .order_by(faces.c.person_key, faces.c.key)
+        )
+        empty = set(part)
+        for key, group in groupby(connection.execute(query), key=lambda sample: int(sample.person_key)):
+            samples = list(group)
+            template = samples[0].vector
+            if len(samples) > 1:
+                rows = unpacked([sample.vector for sample in samples], collection.dimension, precision)
+                weights = np.array([sample.quality for sample in samples])
+                template = packed(stored(mean_template(widened(rows), weights)[None], precision)[0])
+            changes.append({"person": key, "n": len(samples), "mean": template, "now": now})
+            empty.discard(key)
+        changes.extend({"person": key, "n": 0, "mean": None, "now": now} for key in empty)
+    if changes:
+        connection.execute(
+            update(persons_table)
+            .where(persons_table.c.key == bindparam("person"))
+            .values(faces=bindparam("n"), template=bindparam("mean"), updated_at=bindparam("now")),
+            changes,
+        )
+
+
+def merge(connection: Connection, collection: str, into: str, source: str) -> Person:
+    """Gives `into` every face of `source` and removes `source`. Raises UnknownCollection, UnknownPerson."""
+    found = collections.row(connection, collection)
+    kept, gone = persons.absorb(connection, found, into, source)
+    refresh(connection, found, [kept])
+    log.advance(connection, found.key, log.Kind.FACES, [kept, gone])
+    return persons.record(persons.by_key(connection, kept))
+
+
+def page(
+    connection: Connection, collection: str, person_id: str, after: str | None, limit: int
+) -> list[FaceRecord]:
+    """Faces by id, which is by time of enrolment, beyond `after`. Raises UnknownCollection, UnknownPerson."""
+    found = collections.row(connection, collection)
+    person = persons.row(connection, found, person_id)
+    columns = (faces.c.id, faces.c.quality, faces.c.detail, faces.c.created_at)
+    query = select(*columns).where(faces.c.person_key == person.key).order_by(faces.c.id).limit(limit)
+    if after is not None:
+        query = query.where(faces.c.id > after)
+    return [
+        FaceRecord(
+            face.id, person_id, face.quality, metadata_object(face.detail), clock.moment(face.created_at)
+        )
+        for face in connection.execute(query)
+    ]
+
+
+def _key(connection: Connection, collection: str, person_id: str, face_id: str) -> tuple[Row[Any], int, int]:
+    found = collections.row(connection, collection)
+    person = persons.row(connection, found, person_id)
+    key = connection.execute(
+        select(faces.c.key).where(faces.c.person_key == person.key, faces.c.id == face_id)
+    ).scalar_one_or_none()
+    if key is None:
+        raise UnknownFace(f"person {person_id!r} of collection {collection!r} has no face {face_id[:64]!r}")
+    return found, int(person.key), int(key)
+
+
+def crop(connection: Connection, collection: str, person_id: str, face_id: str) -> bytes | None:
+    """The stored crop, None where none was kept. Raises UnknownCollection, UnknownPerson, UnknownFace."""
+    _, _, key = _key(connection, collection, person_id, face_id)
+    image: bytes | None = connection.execute(
+        select(crops.c.image).where(crops.c.face_key == key)
+    ).scalar_one_or_none()
+    return image
+
+
+def remove(connection: Connection, collection: str, person_id: str, face_id: str) -> None:
+    """Raises UnknownCollection, UnknownPerson, UnknownFace."""
+    found, person, key = _key(connection, collection, person_id, face_id)
+    connection.execute(delete(crops).where(crops.c.face_key == key))
+    connection.execute(delete(faces).where(faces.c.key == key))
+    refresh(connection, found, [person])
+    collections.count(connection, found.key, faces_more=-1)
+    log.advance(connection, found.key, log.Kind.FACES, [person])
+
+
+def ids(connection: Connection, keys: Sequence[int]) -> dict[int, str]:
+    """Id of each face that exists among `keys`."""
+    known: dict[int, str] = {}
+    for start in range(0, len(keys), persons.AT_ONCE):
+        query = select(faces.c.key, faces.c.id).where(faces.c.key.in_(keys[start : start + persons.AT_ONCE]))
+        known.update((int(key), id) for key, id in connection.execute(query))
+    return known
+
+
+def samples(connection: Connection, person_key: int) -> list[tuple[int, str, bytes]]:
+    """(key, id, vector) of every sample of a person, in order of enrolment."""
+    query = select(faces.c.key, faces.c.id, faces.c.vector).where(faces.c.person_key == person_key)
+    return [(face.key, face.id, face.vector) for face in connection.execute(query.order_by(faces.c.key))]

@@ -1,0 +1,77 @@
+"""The change log: which revision there is, and whose searched rows differ since another one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from enum import StrEnum
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from index.store import clock
+from index.store.schema import changed_persons, collections, revisions
+
+
+class Kind(StrEnum):
+    """What a revision did. Only FACES and PERSON_GONE touch searched rows."""
+
+    COLLECTION = "collection"
+    COLLECTION_GONE = "collection_gone"
+    PERSON = "person"
+    PERSON_GONE = "person_gone"
+    FACES = "faces"
+
+
+NEWEST = select(func.coalesce(func.max(revisions.c.revision), 0))
+
+
+def revision(connection: Connection) -> int:
+    """The newest revision, 0 in an empty store."""
+    return int(connection.execute(NEWEST).scalar_one())
+
+
+def advance(connection: Connection, collection: int, kind: Kind, persons: Sequence[int] = ()) -> int:
+    """Writes the next revision into the log; `persons` are the keys whose searched rows changed."""
+    following = revision(connection) + 1
+    connection.execute(
+        insert(revisions).values(
+            revision=following,
+            collection_key=collection,
+            kind=str(kind),
+            token=secrets.token_hex(8),
+            created_at=clock.now(),
+        )
+    )
+    if persons:
+        rows = [{"revision": following, "person_key": person} for person in dict.fromkeys(persons)]
+        connection.execute(insert(changed_persons), rows)
+    connection.execute(update(collections).where(collections.c.key == collection).values(revision=following))
+    return following
+
+
+def token(connection: Connection, number: int) -> str | None:
+    """The random mark of a revision, None where the log has none of that number."""
+    found = connection.execute(select(revisions.c.token).where(revisions.c.revision == number))
+    return found.scalar_one_or_none()
+
+
+def touched_collections(connection: Connection, after: int) -> dict[int, int]:
+    """Keys of the collections changed after a revision, each with its newest revision."""
+    found = connection.execute(
+        select(revisions.c.collection_key, func.max(revisions.c.revision))
+        .where(revisions.c.revision > after)
+        .group_by(revisions.c.collection_key)
+    )
+    return {int(key): int(newest) for key, newest in found}
+
+
+def touched_persons(connection: Connection, collection: int, after: int) -> list[int]:
+    """Keys of the persons of a collection whose searched rows changed after a revision, ascending."""
+    found = connection.execute(
+        select(changed_persons.c.person_key)
+        .distinct()
+        .join(revisions, revisions.c.revision == changed_persons.c.revision)
+        .where(revisions.c.collection_key == collection, revisions.c.revision > after)
+        .order_by(changed_persons.c.person_key)
+    )
+    return [int(key) for key in found.scalars()]

@@ -1,0 +1,1 @@
+"""Alembic scripts of the gallery's schema, one file a step."""
