@@ -125,9 +125,8 @@ def verify_pack(name_or_folder: str | Path) -> Manifest:
 def list_packs() -> list[PackState]:
     """Every pack that a name can load, by name, each with what stands in its way."""
     folders: dict[str, Path] = {}
-    for base in (_BUILT_IN, installed_folder()):
-        for path in sorted(base.glob(f"*/{MANIFEST}")):
-            folders[path.parent.name] = path.parent
+    for path in (*sorted(_BUILT_IN.glob(f"*/{MANIFEST}")), *_added()):
+        folders[path.parent.name] = path.parent
     states = []
     for _, folder in sorted(folders.items()):
         try:
@@ -209,12 +208,12 @@ def _manifest_path(name_or_folder: str | Path) -> Path:
         path = base / text / MANIFEST
         if path.is_file():
             return path
-    known = ", ".join(
-        sorted(
-            {p.parent.name for base in (installed_folder(), _BUILT_IN) for p in base.glob(f"*/{MANIFEST}")}
-        )
-    )
-    raise PackError(f"no model pack is called {text!r}; there are: {known}")
+    known = {path.parent.name for path in (*_BUILT_IN.glob(f"*/{MANIFEST}"), *_added())}
+    raise PackError(f"no model pack is called {text!r}; there are: {', '.join(sorted(known))}")
+
+
+def _added() -> list[Path]:
+    return sorted(installed_folder().glob(f"[!.]*/{MANIFEST}"))
 
 
 def _detector_of(manifest: Manifest, folder: Path) -> tuple[DetectorSpec, Path]:

@@ -1,0 +1,1 @@
+"""Detector outputs -> faces: pure decoders, one file a kind of detector."""

@@ -1,0 +1,59 @@
+"""Aligned crops -> unit templates, as the model pack's manifest says. Finds no faces."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faces.align import CROP
+from faces.manifest import EmbedderSpec
+from faces.planes import to_planes
+from faces.session import Session
+
+BATCH = 32
+"""Crops in one run at most: beyond, a CPU gains nothing and memory grows."""
+
+
+class Embedder:
+    """An embedder of a pack, loaded. Threads may call it at once."""
+
+    def __init__(self, session: Session, spec: EmbedderSpec) -> None:
+        self.spec = spec
+        self._session = session
+
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, S, S, 3) uint8 crops, blue green red -> (N, D) float32, rows of unit length.
+
+        S is the spec's input, or 112: such crops are resized where the model wants another side. Raises
+        ValueError on another shape, and where the model returns what cannot be a template.
+        """
+        side = self.spec.input
+        if crops.ndim != 4 or crops.shape[1:] not in ((side, side, 3), (CROP, CROP, 3)):
+            raise ValueError(f"crops should be (N, {side}, {side}, 3) or (N, 112, 112, 3), got {crops.shape}")
+        if len(crops) == 0:
+            return np.zeros((0, self.spec.dimension), np.float32)
+        if crops.shape[1] != side:
+            crops = np.stack([cv2.resize(crop, (side, side)).astype(np.uint8) for crop in crops])
+        if self.spec.flip:
+            both = self._run(np.concatenate([crops, crops[:, :, ::-1]]))
+            raw = both[: len(crops)] + both[len(crops) :]
+        else:
+            raw = self._run(crops)
+        length = np.linalg.norm(raw, axis=1, keepdims=True)
+        if not np.isfinite(length).all() or not length.all():
+            raise ValueError(f"embedder {self.spec.name} returned a vector that is zero or not finite")
+        rows: NDArray[np.float32] = raw / length
+        return rows
+
+    def _run(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        rows = []
+        for start in range(0, len(crops), BATCH):
+            (out, *_) = self._session.run(to_planes(crops[start : start + BATCH], self.spec.normalisation))
+            if out.shape[1:] != (self.spec.dimension,):
+                raise ValueError(
+                    f"embedder {self.spec.name} returned rows of {out.shape[1:]}, "
+                    f"its manifest says {self.spec.dimension} dimensions"
+                )
+            rows.append(out)
+        return np.concatenate(rows)
