@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from index.engine.base import Hits, VectorEngine
 from index.engine.faiss_cpu import FaissCpuEngine
-from index.errors import EngineBehind, InvalidRecord, UnknownCollection, UnknownFace
+from index.errors import EngineBehind, InvalidRecord, ReplayedReceipt, UnknownCollection, UnknownFace
 from index.follower import Follower
 from index.records import (
     Candidate,
@@ -41,7 +41,7 @@ from index.store.sqlite import SqliteStore
 from index.template import Float32, cosines, unit_rows, unpacked, widened
 from index.upkeep import Upkeep
 
-__all__ = ["Gallery", "GallerySettings"]
+__all__ = ["Gallery", "GallerySettings", "ReplayedReceipt"]
 
 T = TypeVar("T")
 PROBES_A_THREAD = 32

@@ -41,7 +41,7 @@ class Held:
     """A held collection. Any thread may search; `apply`, `rebuild` and the swaps of `maintain` take turns."""
 
     def __init__(self, space: Space, tuning: Tuning, own_scanner: CodeSegment | None = None) -> None:
-        """own_scanner: what an engine without codes scans segments with (a GPU), None for codes on the CPU."""
+        """own_scanner: what an engine without codes scans segments with (a GPU), else None."""
         self.space = space
         self.coder: Coder | None = None
         self.view = View(0, 0, (), Delta(space.dimension), 0, 0)
