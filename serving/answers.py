@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from faces.analyzer import Analysis
 from faces.face import Face
 from index.records import Candidate, Collection, FaceRecord, Person
@@ -31,7 +33,7 @@ def embedded_face(face: Face, analysis: Analysis) -> schemas.EmbeddedFace:
     return schemas.EmbeddedFace(**_face(face, analysis), embedding=[float(value) for value in face.embedding])
 
 
-def _face(face: Face, analysis: Analysis) -> dict[str, object]:
+def _face(face: Face, analysis: Analysis) -> dict[str, Any]:
     left, top, right, bottom = (float(value) for value in face.detection.box)
     quality = face.quality
     return {
@@ -116,7 +118,7 @@ def candidate_out(candidate: Candidate, scale: Scale) -> schemas.CandidateOut:
     )
 
 
-def decision(cosine: float, threshold: float, scale: Scale) -> dict[str, object]:
+def decision(cosine: float, threshold: float, scale: Scale) -> dict[str, Any]:
     """The fields of schemas.Decision for one comparison."""
     return {
         "match": cosine >= threshold,

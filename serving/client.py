@@ -60,7 +60,9 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -76,7 +78,9 @@ class Client:
     def embeddings(self, photo: Photo, faces: str = "all") -> schemas.EmbeddingsOut:
         """Templates of a photo's faces."""
         options = {"faces": faces}
-        return self._read(schemas.EmbeddingsOut, "POST", "/v1/embeddings", params=options, files=_files(image=photo))
+        return self._read(
+            schemas.EmbeddingsOut, "POST", "/v1/embeddings", params=options, files=_files(image=photo)
+        )
 
     def verify(
         self,

@@ -25,9 +25,11 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def image_body(options: type[BaseModel], fields: tuple[str, ...] = ("image",), *, many: bool = False) -> dict[str, Any]:
+def image_body(
+    options: type[BaseModel], fields: tuple[str, ...] = ("image",), *, many: bool = False
+) -> dict[str, Any]:
     """`openapi_extra` of a route that reads images by `serving.uploads.read_images` with these options."""
-    schema = options.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = _whole(options)
     properties = schema.get("properties", {})
     required = list(schema.get("required", []))
     binary = {"type": "string", "format": "binary"}
@@ -52,9 +54,26 @@ def image_body(options: type[BaseModel], fields: tuple[str, ...] = ("image",), *
 
 def json_body(schema: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route that reads a JSON body by `serving.uploads.read_body`."""
-    found = schema.model_json_schema(ref_template="#/components/schemas/{model}")
-    found.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": found}}}}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _whole(schema)}}}}
+
+
+def _whole(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's JSON schema with every reference put in place: these schemas are outside FastAPI's register."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def put_in(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put_in(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            found = put_in(definitions[part["$ref"].rpartition("/")[2]])
+            return {**found, **{name: put_in(value) for name, value in part.items() if name != "$ref"}}
+        return {name: put_in(value) for name, value in part.items()}
+
+    whole: dict[str, Any] = put_in(schema)
+    return whole
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

@@ -74,7 +74,10 @@ def _refusal(analysis: Analysis, which: One, gate: QualityGate) -> tuple[tuple[R
     reasons = analysis.faces[0].quality.reasons
     if gate is QualityGate.AUTO and reasons:
         names = ", ".join(reason.value for reason in reasons)
-        return reasons, f"The face is not fit to enrol ({names}); send another photo, or ask for quality=none."
+        return (
+            reasons,
+            f"The face is not fit to enrol ({names}); send another photo, or ask for quality=none.",
+        )
     return None
 
 

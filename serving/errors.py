@@ -95,7 +95,7 @@ def from_gallery_error(error: gallery.GalleryError) -> ApiError:
     details: dict[str, Any] = {}
     headers: dict[str, str] = {}
     if isinstance(error, gallery.EngineBehind):
-        details["write_committed"] = True
+        details["write_committed"] = error.write_committed
     if status == 503:
         headers["Retry-After"] = "1"
     return ApiError(status, error.code, str(error), details, headers)
@@ -124,8 +124,14 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         code = CODE_OF_STATUS.get(error.status_code, "error")
-        found = ApiError(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
-        return envelope(request, found)
+        message = (
+            f"{error.detail}: {request.method} {request.url.path}; /v1/openapi.json lists what there is."
+        )
+        if error.status_code not in (404, 405):
+            message = str(error.detail)
+        return envelope(
+            request, ApiError(error.status_code, code, message, headers=dict(error.headers or {}))
+        )
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Admits only as much analysis as the machine can do: a bounded number at work, a bounded number waiting, 429 beyond."""
+"""Admits as much analysis as the machine can do: a bounded number at work, a bounded number waiting, else 429."""
 
 from __future__ import annotations
 

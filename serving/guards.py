@@ -115,7 +115,9 @@ class BodyLimit:
             await self._refuse(scope, send, taken)
 
     async def _refuse(self, scope: Scope, send: Send, size: int) -> None:
-        message = f"The body has {size} bytes or more; at most {self._most} are read (COCIRCLE_MAX_BODY_BYTES)."
+        message = (
+            f"The body has {size} bytes or more; at most {self._most} are read (COCIRCLE_MAX_BODY_BYTES)."
+        )
         await refuse(scope, send, 413, "too_large", message)
 
 
@@ -142,9 +144,13 @@ class OriginGuard:
         host = headers.get("host", "")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            await refuse(scope, send, 403, "forbidden", "Requests from pages of another origin are not answered.")
+            await refuse(
+                scope, send, 403, "forbidden", "Requests from pages of another origin are not answered."
+            )
         elif self._hosts is not None and _name(host) not in self._hosts:
-            message = "This service answers to loopback names only while keys are off; see COCIRCLE_ALLOWED_HOSTS."
+            message = (
+                "This service answers to loopback names only while keys are off; see COCIRCLE_ALLOWED_HOSTS."
+            )
             await refuse(scope, send, 403, "forbidden", message)
         else:
             await self._app(scope, receive, send)

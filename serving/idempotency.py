@@ -11,8 +11,8 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from index.gallery import Gallery, ReplayedReceipt
-from index.errors import IdempotencyConflict
+from index.errors import IdempotencyConflict, ReplayedReceipt
+from index.gallery import Gallery
 from index.records import Receipt
 from serving.access import Principal
 from serving.errors import invalid_request

@@ -6,12 +6,13 @@ import logging
 import sys
 
 import structlog
+import structlog.typing
 
 
 def start_logging(level: str) -> None:
     """Sets structlog up for the process; uvicorn's own lines pass through the same renderer."""
     least = logging.getLevelNamesMapping()[level.upper()]
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.dict_tracebacks,

@@ -45,14 +45,21 @@ class Metrics:
         self.best_cosine = Histogram(
             "cocircle_best_cosine", "Cosine of the best match.", buckets=COSINES, registry=self.registry
         )
-        self.waiting = Gauge("cocircle_admitted_requests", "At work or waiting for it.", registry=self.registry)
+        self.waiting = Gauge(
+            "cocircle_admitted_requests", "At work or waiting for it.", registry=self.registry
+        )
         self.templates = Gauge(
             "cocircle_gallery_faces", "Faces in a collection.", ["collection"], registry=self.registry
         )
         self.lag = Gauge(
-            "cocircle_revision_lag", "Changes the vector engine has yet to apply.", ["collection"], registry=self.registry
+            "cocircle_revision_lag",
+            "Changes the vector engine has yet to apply.",
+            ["collection"],
+            registry=self.registry,
         )
-        self.model = Gauge("cocircle_model_info", "The served pack.", ["name", "contract_id"], registry=self.registry)
+        self.model = Gauge(
+            "cocircle_model_info", "The served pack.", ["name", "contract_id"], registry=self.registry
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -34,17 +34,23 @@ class Settings(BaseSettings):
     )
 
     pack: str = Field(default="default", description="Model pack: a name or a folder with model.toml.")
-    provider: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the models run. Never falls back.")
+    provider: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="Where the models run. Never falls back."
+    )
     threads: int = Field(default=0, ge=0, description="ONNX Runtime threads a model; 0 takes every core.")
     engine: Literal["faiss-cpu", "faiss-gpu"] = Field(
         default="faiss-cpu", description="Vector engine. Never falls back."
     )
 
     auth: Literal["auto", "on", "off"] = Field(
-        default="auto", description="API keys: auto asks for them unless the service listens on loopback only."
+        default="auto",
+        description="API keys: auto asks for them unless the service listens on loopback only.",
     )
     verify_max_fmr: float = Field(
-        default=1e-4, gt=0, lt=1, description="False match rate of verify where the caller names no threshold."
+        default=1e-4,
+        gt=0,
+        lt=1,
+        description="False match rate of verify where the caller names no threshold.",
     )
     identify_max_fmr: float = Field(
         default=1e-3,
@@ -55,11 +61,17 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(default=64 * MIB, ge=1024, description="Largest request body.")
     max_image_bytes: int = Field(default=20 * MIB, ge=1024, description="Largest encoded image.")
-    max_pixels: int = Field(default=50_000_000, ge=1, description="Most pixels of one image, read from its header.")
+    max_pixels: int = Field(
+        default=50_000_000, ge=1, description="Most pixels of one image, read from its header."
+    )
     max_images: int = Field(default=32, ge=1, description="Most images in one enrolment request.")
     concurrency: int = Field(default=2, ge=1, description="Requests analysed at the same time.")
-    queue: int = Field(default=64, ge=0, description="Requests that may wait for analysis; one more is a 429.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe log line.")
+    queue: int = Field(
+        default=64, ge=0, description="Requests that may wait for analysis; one more is a 429."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe log line."
+    )
 
     @model_validator(mode="after")
     def _keys_guard_what_strangers_can_reach(self) -> Settings:

@@ -75,7 +75,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _request(images: tuple[bytes, ...], schema: type[Options], given: dict[str, Any]) -> ImageRequest[Options]:
+def _request(
+    images: tuple[bytes, ...], schema: type[Options], given: dict[str, Any]
+) -> ImageRequest[Options]:
     try:
         options = schema.model_validate(given)
     except ValidationError as error:
@@ -99,7 +101,9 @@ async def _from_multipart(
                 texts.append((name, value))
     stray = [name for name, _ in files if name not in fields]
     if stray:
-        raise invalid_request([{"field": name, "problem": f"unknown file field; use {_names(fields)}"} for name in stray])
+        raise invalid_request(
+            [{"field": name, "problem": f"unknown file field; use {_names(fields)}"} for name in stray]
+        )
     options = dict(_once(texts, "form field"))
     if len(fields) == 1:
         return tuple(data for _, data in files), options
@@ -119,7 +123,9 @@ def _from_json(body: bytes, fields: tuple[str, ...], most: int) -> tuple[tuple[b
         if not isinstance(texts, list):
             raise invalid_request([{"field": "images", "problem": "must be a list of base64 strings"}])
         if len(texts) > most:
-            raise invalid_request([{"field": "images", "problem": f"has {len(texts)} images; at most {most} a request"}])
+            raise invalid_request(
+                [{"field": "images", "problem": f"has {len(texts)} images; at most {most} a request"}]
+            )
         images.extend(_base64(f"images.{at}", text) for at, text in enumerate(texts))
     return tuple(images), given
 
@@ -133,11 +139,15 @@ def _one_each(fields: tuple[str, ...], found: dict[str, bytes]) -> tuple[bytes, 
 
 def _base64(field: str, text: object) -> bytes:
     if not isinstance(text, str):
-        raise invalid_request([{"field": field, "problem": f"must be a base64 string, not {type(text).__name__}"}])
+        raise invalid_request(
+            [{"field": field, "problem": f"must be a base64 string, not {type(text).__name__}"}]
+        )
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        hint = "send the base64 alone, without a 'data:' prefix" if text.startswith("data:") else "is not base64"
+        hint = (
+            "send the base64 alone, without a 'data:' prefix" if text.startswith("data:") else "is not base64"
+        )
         raise invalid_request([{"field": field, "problem": hint}]) from None
 
 

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from serving.cli.console import EXIT_ERROR, EXIT_NO, ApiKey, Home, Json, Pack, Url, client, err, odds, out, print_json
+from serving.cli.console import (
+    EXIT_ERROR,
+    EXIT_NO,
+    ApiKey,
+    Home,
+    Json,
+    Pack,
+    Url,
+    client,
+    err,
+    odds,
+    out,
+    print_json,
+)
 from serving.cli.console import told_errors as told
 from serving.client import ApiFailure, Client
 from serving.schemas import DetectOut, IdentifyOut

@@ -37,13 +37,16 @@ EXIT_NO = 1
 EXIT_ERROR = 2
 
 Url = Annotated[
-    str | None, typer.Option(help="Ask the service at this address in place of opening the gallery here.", metavar="URL")
+    str | None,
+    typer.Option(help="Ask the service at this address in place of opening the gallery here.", metavar="URL"),
 ]
 ApiKey = Annotated[
-    str | None, typer.Option(help="API key for --url.", envvar="COCIRCLE_KEY", metavar="KEY", show_envvar=True)
+    str | None,
+    typer.Option(help="API key for --url.", envvar="COCIRCLE_KEY", metavar="KEY", show_envvar=True),
 ]
 Home = Annotated[
-    Path | None, typer.Option(help="Data folder, without --url. [default: COCIRCLE_HOME or ~/.local/share/cocircle]")
+    Path | None,
+    typer.Option(help="Data folder, without --url. [default: COCIRCLE_HOME or ~/.local/share/cocircle]"),
 ]
 Pack = Annotated[str | None, typer.Option(help="Model pack, without --url: a name or a folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of words.")]
@@ -109,7 +112,13 @@ class _Rate(ProgressColumn):
 
 def photo_progress() -> Progress:
     """A bar on standard error: done, of how many, photos a second, time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=err, transient=True)
 
 

@@ -84,7 +84,18 @@ def demo(
 @contextmanager
 def running_service(home: Path) -> Iterator[str]:
     """A service process of its own on a free loopback port, ended at the end; yields its address."""
-    command = [sys.executable, "-m", "serving", "serve", "--home", str(home), "--port", "0", "--host", "127.0.0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "serving",
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+    ]
     environment = {**os.environ, "COCIRCLE_LOG_LEVEL": "warning"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -100,7 +111,9 @@ def running_service(home: Path) -> Iterator[str]:
 
 def measure(service: Client, photos: Sequence[AttPhoto], say: Callable[[str], None]) -> Figures:
     """Enrols, verifies, identifies, and puts the figures together."""
-    gallery = [photo for photo in photos if photo.person <= ENROLLED_PEOPLE and photo.number <= ENROLLED_PHOTOS]
+    gallery = [
+        photo for photo in photos if photo.person <= ENROLLED_PEOPLE and photo.number <= ENROLLED_PHOTOS
+    ]
     probes = [photo for photo in photos if photo.person > ENROLLED_PEOPLE or photo.number > ENROLLED_PHOTOS]
     _fresh_collection(service)
     report = _enrol(service, gallery)
@@ -180,9 +193,13 @@ def _figures(report: Report, outcomes: Sequence[Outcome], rates: Identification,
 
 def _report(figures: Figures) -> None:
     rate = figures.probes / figures.identify_seconds
-    out.print(f"Identified {figures.probes} photos in {figures.identify_seconds:.1f} s ({rate:.0f} a second).\n")
+    out.print(
+        f"Identified {figures.probes} photos in {figures.identify_seconds:.1f} s ({rate:.0f} a second).\n"
+    )
     out.print(f"  rank-1 identification rate           {figures.rank1:8.2%}")
-    out.print(f"  false negative identification rate   {figures.fnir:8.2%}   mates not found at the threshold")
+    out.print(
+        f"  false negative identification rate   {figures.fnir:8.2%}   mates not found at the threshold"
+    )
     out.print(f"  false positive identification rate   {figures.fpir:8.2%}   strangers taken for somebody")
     out.print(
         f"  cosines: threshold {figures.threshold:.3f}, worst mate {figures.worst_mate:.3f}, "

@@ -15,7 +15,19 @@ from typing import Annotated
 
 import typer
 
-from serving.cli.console import EXIT_ERROR, ApiKey, Home, Json, Pack, Url, client, err, out, photo_progress, told_errors
+from serving.cli.console import (
+    EXIT_ERROR,
+    ApiKey,
+    Home,
+    Json,
+    Pack,
+    Url,
+    client,
+    err,
+    out,
+    photo_progress,
+    told_errors,
+)
 from serving.client import ApiFailure, Client
 
 PHOTO_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".pgm"})
@@ -43,8 +55,12 @@ class Report:
 def enroll(
     folder: Annotated[Path, typer.Argument(help="A folder of PERSON/PHOTO.jpg, or of PERSON.jpg files.")],
     collection: Annotated[str, typer.Option("--collection", "-c", help="Made when there is none yet.")],
-    quality: Annotated[str, typer.Option(help="auto refuses unfit faces with reasons; none takes all.")] = "auto",
-    faces: Annotated[str, typer.Option(help="one refuses photos of several people; largest takes the largest.")] = "one",
+    quality: Annotated[
+        str, typer.Option(help="auto refuses unfit faces with reasons; none takes all.")
+    ] = "auto",
+    faces: Annotated[
+        str, typer.Option(help="one refuses photos of several people; largest takes the largest.")
+    ] = "one",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Requests at the same time.")] = 2,
     url: Url = None,
     key: ApiKey = None,
@@ -80,7 +96,7 @@ def find_photos(folder: Path) -> list[Photo]:
     """The photos of a folder in a stable order. Raises FileNotFoundError."""
     if not folder.is_dir():
         raise FileNotFoundError(2, "no such folder", str(folder))
-    found = []
+    found: list[Photo] = []
     for entry in sorted(folder.iterdir()):
         if entry.is_dir():
             found.extend(Photo(entry.name, path) for path in sorted(entry.rglob("*")) if _is_photo(path))

@@ -45,7 +45,9 @@ async def create(request: Request, service: ServiceDep, who: Admin) -> Response:
 
 
 @router.get("")
-async def listing(service: ServiceDep, _: Reader, limit: PageLimit = 100, cursor: Cursor = None) -> CollectionPage:
+async def listing(
+    service: ServiceDep, _: Reader, limit: PageLimit = 100, cursor: Cursor = None
+) -> CollectionPage:
     """Collections by id, a page at a time."""
     after = service.cursors.read("collections", cursor)
     found = await run_sync(lambda: service.gallery.collections(after, limit + 1))

@@ -57,7 +57,9 @@ class EnrolOptions(Body):
 
 
 @router.post("", status_code=201, openapi_extra=image_body(EnrolOptions, many=True), response_model=EnrolOut)
-async def enrol(collection: str, person: str, request: Request, service: ServiceDep, who: Enroller) -> Response:
+async def enrol(
+    collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
+) -> Response:
     """Enrols photos or templates; each photo is judged for itself, the accepted ones are written together.
 
     201 when at least one was accepted; 422 with every rejection when none was, and nothing is written then.
@@ -76,7 +78,9 @@ async def enrol(collection: str, person: str, request: Request, service: Service
     if not options.create:
         await run_sync(service.gallery.person, collection, person)
     if sent.images:
-        work = partial(judge, service, sent.images, options.faces, options.quality, keep_crops=found.keep_crops)
+        work = partial(
+            judge, service, sent.images, options.faces, options.quality, keep_crops=found.keep_crops
+        )
         judgement = await service.gate.run(work)
         new = [accepted.new for accepted in judgement.accepted]
     else:
@@ -104,7 +108,12 @@ async def enrol(collection: str, person: str, request: Request, service: Service
 
 @router.get("")
 async def listing(
-    collection: str, person: str, service: ServiceDep, _: Reader, limit: PageLimit = 100, cursor: Cursor = None
+    collection: str,
+    person: str,
+    service: ServiceDep,
+    _: Reader,
+    limit: PageLimit = 100,
+    cursor: Cursor = None,
 ) -> FacePage:
     """A person's samples, a page at a time."""
     name = f"faces {collection} {person}"
@@ -119,7 +128,9 @@ async def crop(collection: str, person: str, face: str, service: ServiceDep, _: 
     """The kept aligned crop; 404 where the collection keeps none."""
     data = await run_sync(lambda: service.gallery.face_crop(collection, person, face))
     if data is None:
-        raise ApiError(404, "no_crop", "This face has no kept crop; a collection keeps them with keep_crops=true.")
+        raise ApiError(
+            404, "no_crop", "This face has no kept crop; a collection keeps them with keep_crops=true."
+        )
     return Response(data, media_type="image/png")
 
 
@@ -147,7 +158,10 @@ def _answer(service: Service, person: str, judgement: Judgement, made: Written) 
         for at, record in enumerate(made.faces)
     ]
     return EnrolOut(
-        model=answers.model_ref(service), person_id=person, enrolled=enrolled, rejected=list(judgement.rejected)
+        model=answers.model_ref(service),
+        person_id=person,
+        enrolled=enrolled,
+        rejected=list(judgement.rejected),
     )
 
 

@@ -45,14 +45,18 @@ async def listing(
 
 
 @router.post("/{person}:merge", openapi_extra=json_body(MergeIn), response_model=PersonOut)
-async def merge(collection: str, person: str, request: Request, service: ServiceDep, who: Enroller) -> Response:
+async def merge(
+    collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
+) -> Response:
     """Moves every face of another person here and removes that person."""
     sent = await read_body(request, MergeIn)
     once = Once.of(request, who, sent.digest, answers.person_out)
     source = sent.options.source
 
     async def write(receipt: Any) -> Person:
-        return await run_sync(lambda: service.gallery.merge_persons(collection, person, source, receipt=receipt))
+        return await run_sync(
+            lambda: service.gallery.merge_persons(collection, person, source, receipt=receipt)
+        )
 
     return await once.run(write)
 
@@ -64,20 +68,26 @@ async def one(collection: str, person: str, service: ServiceDep, _: Reader) -> P
 
 
 @router.patch("/{person}", openapi_extra=json_body(PersonPatch), response_model=PersonOut)
-async def change(collection: str, person: str, request: Request, service: ServiceDep, who: Enroller) -> Response:
+async def change(
+    collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
+) -> Response:
     """Changes name or metadata."""
     sent = await read_body(request, PersonPatch)
     once = Once.of(request, who, sent.digest, answers.person_out)
     patch = sent.options.model_dump(exclude_none=True)
 
     async def write(receipt: Any) -> Person:
-        return await run_sync(lambda: service.gallery.update_person(collection, person, **patch, receipt=receipt))
+        return await run_sync(
+            lambda: service.gallery.update_person(collection, person, **patch, receipt=receipt)
+        )
 
     return await once.run(write)
 
 
 @router.delete("/{person}", status_code=204)
-async def delete(collection: str, person: str, request: Request, service: ServiceDep, who: Enroller) -> Response:
+async def delete(
+    collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
+) -> Response:
     """Forgets a person: rows, templates and crops."""
     once = Once.of(request, who, "", lambda _: None, 204)
 

@@ -78,7 +78,9 @@ async def embeddings(request: Request, service: ServiceDep, _: Reader) -> Embedd
     return EmbeddingsOut(
         model=answers.model_ref(service),
         image=answers.image_size(analysis),
-        faces=[answers.embedded_face(face, analysis) for face in analysis.faces if face.embedding is not None],
+        faces=[
+            answers.embedded_face(face, analysis) for face in analysis.faces if face.embedding is not None
+        ],
     )
 
 
@@ -121,7 +123,8 @@ def the_face(service: Service, analysis: Analysis, which: One, field: str) -> Fa
         raise ApiError(422, "no_face", message, {"field": field, "reasons": [Reason.NO_FACE.value]})
     if which is One.ONE and len(analysis.faces) > 1:
         service.metrics.rejections.labels(Reason.MULTIPLE_FACES.value).inc()
-        message = f"{field}: {len(analysis.faces)} faces were found where one is wanted; crop, or ask for faces=largest."
+        found = len(analysis.faces)
+        message = f"{field}: {found} faces were found where one is wanted; crop, or ask for faces=largest."
         details = {"field": field, "reasons": [Reason.MULTIPLE_FACES.value], "faces": len(analysis.faces)}
         raise ApiError(422, "multiple_faces", message, details)
     return analysis.faces[0]

@@ -23,7 +23,15 @@ from serving.service import Service
 
 router = APIRouter(tags=["system"])
 
-LIBRARIES = ("cocircle", "numpy", "onnxruntime", "opencv-python-headless", "faiss-cpu", "fastapi", "sqlalchemy")
+LIBRARIES = (
+    "cocircle",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "faiss-cpu",
+    "fastapi",
+    "sqlalchemy",
+)
 
 
 @router.get("/livez")
@@ -38,7 +46,9 @@ async def readyz(service: ServiceDep, response: Response) -> ReadyOut:
     states = await run_sync(service.gallery.readiness)
     lagging = [
         CollectionReadiness(
-            collection=state.collection, store_revision=state.store_revision, engine_revision=state.engine_revision
+            collection=state.collection,
+            store_revision=state.store_revision,
+            engine_revision=state.engine_revision,
         )
         for state in states
         if not state.ready
@@ -61,7 +71,9 @@ async def models(service: ServiceDep, _: Reader) -> ModelsOut:
     calibration = pack.calibration
     found = None
     if calibration is not None:
-        found = CalibrationOut(data=calibration.data, impostor_pairs=calibration.pairs, floor=calibration.floor)
+        found = CalibrationOut(
+            data=calibration.data, impostor_pairs=calibration.pairs, floor=calibration.floor
+        )
     item = ModelOut(
         name=pack.name,
         version=pack.manifest.version,

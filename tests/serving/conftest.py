@@ -52,7 +52,9 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Opened]]:
             app = create_app(Settings(home=home, **settings))  # type: ignore[arg-type]
             stack.callback(app.state.service.close)
             http = stack.enter_context(
-                httpx.Client(base_url="http://localhost", transport=InProcessTransport(app, portal), timeout=60)
+                httpx.Client(
+                    base_url="http://localhost", transport=InProcessTransport(app, portal), timeout=60
+                )
             )
             return Opened(http, app.state.service)
 

@@ -36,9 +36,9 @@ def png_header(width: int, height: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def staff(shared_api: httpx.Client) -> Iterator[httpx.Client]:
+def staff(shared_api: httpx.Client) -> httpx.Client:
     assert shared_api.post("/v1/collections", json={"id": "staff"}).status_code == 201
-    yield shared_api
+    return shared_api
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,9 @@ def test_an_animated_picture(staff: httpx.Client, att: Att, kind: str) -> None:
 
 def test_a_nan_in_an_embedding_is_not_json(staff: httpx.Client) -> None:
     body = '{"templates": [{"embedding": [NaN, 1.0]}], "contract_id": "x", "create": true}'
-    refused(staff.post(FACES, content=body, headers={"content-type": "application/json"}), 400, "invalid_json")
+    refused(
+        staff.post(FACES, content=body, headers={"content-type": "application/json"}), 400, "invalid_json"
+    )
 
 
 @pytest.mark.parametrize("bad", ["1e999", "null", '"0.5"x', "[]"])
@@ -143,7 +145,11 @@ def test_an_embedding_of_length_zero(staff: httpx.Client) -> None:
 
 def test_a_foreign_model_contract_names_both(staff: httpx.Client) -> None:
     model = staff.get("/v1/models").json()["items"][0]
-    body = {"templates": [{"embedding": [1.0] * model["dimension"]}], "contract_id": "arcface-r100", "create": True}
+    body = {
+        "templates": [{"embedding": [1.0] * model["dimension"]}],
+        "contract_id": "arcface-r100",
+        "create": True,
+    }
     error = refused(staff.post(FACES, json=body), 409, "contract_mismatch")
     assert "arcface-r100" in str(error["message"])
     assert model["contract_id"] in str(error["message"])
@@ -191,7 +197,9 @@ def test_a_body_that_is_not_a_json_object(staff: httpx.Client, body: str) -> Non
     assert answer.status_code in (400, 422)
 
 
-@pytest.mark.parametrize("option", [{"threshold": "abc"}, {"threshold": 2}, {"limit": 0}, {"max_fmr": 0}, {"nope": 1}])
+@pytest.mark.parametrize(
+    "option", [{"threshold": "abc"}, {"threshold": 2}, {"limit": 0}, {"max_fmr": 0}, {"nope": 1}]
+)
 def test_a_wrong_option_is_named(staff: httpx.Client, att: Att, option: dict[str, object]) -> None:
     answer = staff.post("/v1/collections/staff/identify", files={"image": att[1, 1]}, params=option)  # type: ignore[arg-type]
     error = refused(answer, 422, "invalid_request")
@@ -214,7 +222,9 @@ def test_a_body_of_another_type(staff: httpx.Client) -> None:
 
 def test_broken_base64_and_a_data_url(staff: httpx.Client) -> None:
     refused(staff.post("/v1/detect", json={"image": "&&&"}), 422, "invalid_request")
-    error = refused(staff.post("/v1/detect", json={"image": "data:image/png;base64,AAAA"}), 422, "invalid_request")
+    error = refused(
+        staff.post("/v1/detect", json={"image": "data:image/png;base64,AAAA"}), 422, "invalid_request"
+    )
     assert "data:" in str(error["message"])
 
 
@@ -228,7 +238,9 @@ def test_an_unknown_path_and_method_answer_in_the_envelope(staff: httpx.Client) 
     refused(staff.put("/v1/collections"), 405, "method_not_allowed")
 
 
-def test_cmyk_16_bit_grey_alpha_and_turned_photos_are_faces_like_any_other(staff: httpx.Client, att: Att) -> None:
+def test_cmyk_16_bit_grey_alpha_and_turned_photos_are_faces_like_any_other(
+    staff: httpx.Client, att: Att
+) -> None:
     upright = photo(att).resize((368, 448))
     grey16 = np.asarray(upright.convert("L"), np.uint16) * 257
     turned = upright.transpose(Pillow.Transpose.ROTATE_90)

@@ -78,11 +78,17 @@ def test_a_deleted_person_is_never_found_again(staff: httpx.Client, att: Att) ->
 
 def test_deleting_the_odd_sample_mends_the_template(staff: httpx.Client, att: Att) -> None:
     enrol(staff, "p1", att[1, 1], att[1, 2], create=True)
-    before = staff.post("/v1/collections/staff/persons/p1/verify", files={"image": att[1, 5]}).json()["cosine"]
+    before = staff.post("/v1/collections/staff/persons/p1/verify", files={"image": att[1, 5]}).json()[
+        "cosine"
+    ]
     odd = enrol(staff, "p1", att[30, 1]).json()["enrolled"][0]["face_id"]
-    spoiled = staff.post("/v1/collections/staff/persons/p1/verify", files={"image": att[1, 5]}).json()["cosine"]
+    spoiled = staff.post("/v1/collections/staff/persons/p1/verify", files={"image": att[1, 5]}).json()[
+        "cosine"
+    ]
     assert staff.delete(f"/v1/collections/staff/persons/p1/faces/{odd}").status_code == 204
-    mended = staff.post("/v1/collections/staff/persons/p1/verify", files={"image": att[1, 5]}).json()["cosine"]
+    mended = staff.post("/v1/collections/staff/persons/p1/verify", files={"image": att[1, 5]}).json()[
+        "cosine"
+    ]
     assert spoiled < before - 0.01
     assert mended == pytest.approx(before, abs=1e-5)
 
@@ -137,7 +143,9 @@ def test_a_full_collection_is_deleted_only_by_force(staff: httpx.Client, att: At
     assert staff.get("/v1/collections/staff").status_code == 404
 
 
-def test_a_template_round_trips_through_embeddings_enrolment_and_identification(staff: httpx.Client, att: Att) -> None:
+def test_a_template_round_trips_through_embeddings_enrolment_and_identification(
+    staff: httpx.Client, att: Att
+) -> None:
     embedded = staff.post("/v1/embeddings", files={"image": att[1, 1]}).json()
     template, contract = embedded["faces"][0]["embedding"], embedded["model"]["contract_id"]
     body = {"templates": [{"embedding": template}], "contract_id": contract, "create": True}
@@ -151,7 +159,9 @@ def test_a_template_round_trips_through_embeddings_enrolment_and_identification(
 def test_best_of_samples_names_the_sample(api: httpx.Client, att: Att) -> None:
     api.post("/v1/collections", json={"id": "staff", "fusion": "samples"})
     made = enrol(api, "p1", att[1, 1], att[1, 2], create=True).json()["enrolled"]
-    hit = api.post("/v1/collections/staff/identify", files={"image": att[1, 2]}).json()["faces"][0]["candidates"]
+    hit = api.post("/v1/collections/staff/identify", files={"image": att[1, 2]}).json()["faces"][0][
+        "candidates"
+    ]
     assert len(hit) == 1
     assert hit[0]["face_id"] == made[1]["face_id"]
 
@@ -174,7 +184,8 @@ def test_the_same_write_under_one_idempotency_key_happens_once(staff: httpx.Clie
     path = "/v1/collections/staff/persons/p1/faces"
     headers = {"Idempotency-Key": "first-visit"}
     answers = [
-        staff.post(path, files={"image": att[1, 1]}, params={"create": True}, headers=headers) for _ in range(3)
+        staff.post(path, files={"image": att[1, 1]}, params={"create": True}, headers=headers)
+        for _ in range(3)
     ]
     assert [answer.status_code for answer in answers] == [201, 201, 201]
     assert answers[0].json() == answers[1].json() == answers[2].json()
@@ -217,7 +228,9 @@ def test_everything_is_there_again_after_a_restart(opened: Callable[..., Opened]
     assert hits["faces"][0]["candidates"][0]["person_id"] == "p1"
 
 
-def test_ready_means_every_write_is_searchable_and_metrics_count_what_happened(staff: httpx.Client, att: Att) -> None:
+def test_ready_means_every_write_is_searchable_and_metrics_count_what_happened(
+    staff: httpx.Client, att: Att
+) -> None:
     enrol(staff, "p1", att[1, 1], create=True)
     staff.post("/v1/collections/staff/identify", files={"image": att[1, 2]})
     staff.post("/v1/collections/staff/identify", files={"image": att[20, 2]})

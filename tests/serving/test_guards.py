@@ -1,4 +1,4 @@
-"""What stands before the routes: keys and scopes, foreign pages, body limits, overload, settings that will not start."""
+"""What stands before the routes: keys and scopes, foreign pages, limits, overload, settings that will not start."""
 
 from __future__ import annotations
 
@@ -98,9 +98,13 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cl
 
 def test_every_route_of_the_api_is_in_the_matrix(guarded: tuple[httpx.Client, dict[Scope, str]]) -> None:
     paths = guarded[0].get("/v1/openapi.json").json()["paths"]
-    declared = {(method.upper(), re.sub(r"\{\w+\}", "*", path)) for path, item in paths.items() for method in item}
+    declared = {
+        (method.upper(), re.sub(r"\{\w+\}", "*", path)) for path, item in paths.items() for method in item
+    }
     names = {"x": "*", "p": "*", "f": "*", "p:merge": "*:merge"}
-    tested = {(method, "/".join(names.get(part, part) for part in path.split("/"))) for method, path, _ in ROUTES}
+    tested = {
+        (method, "/".join(names.get(part, part) for part in path.split("/"))) for method, path, _ in ROUTES
+    }
     assert declared == tested | OPEN
 
 
@@ -205,7 +209,9 @@ def test_the_log_tells_the_route_and_never_who(
 
 
 def test_the_client_waits_as_asked_and_sends_again_only_what_cannot_write_twice() -> None:
-    answers = iter([httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(503), httpx.Response(200)])
+    answers = iter(
+        [httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(503), httpx.Response(200)]
+    )
     sent: list[httpx.Request] = []
 
     def transport(request: httpx.Request) -> httpx.Response:

@@ -21,7 +21,9 @@ def test_a_photo_is_read_alike_from_multipart_raw_body_and_json(shared_api: http
     assert len(multipart.json()["faces"]) == 1
 
 
-def test_boxes_and_landmarks_lie_in_the_photo_and_fractions_agree_with_pixels(shared_api: httpx.Client, att: Att) -> None:
+def test_boxes_and_landmarks_lie_in_the_photo_and_fractions_agree_with_pixels(
+    shared_api: httpx.Client, att: Att
+) -> None:
     answer = shared_api.post("/v1/detect", files={"image": att[5, 3]}).json()
     width, height = answer["image"]["width"], answer["image"]["height"]
     assert (width, height) == (92, 112)
@@ -73,7 +75,9 @@ def test_the_caller_decides_the_threshold_by_cosine_or_by_rate(shared_api: httpx
     assert both.status_code == 422
 
 
-def test_options_may_stand_in_the_query_the_form_or_the_json_but_only_once(shared_api: httpx.Client, att: Att) -> None:
+def test_options_may_stand_in_the_query_the_form_or_the_json_but_only_once(
+    shared_api: httpx.Client, att: Att
+) -> None:
     photos = {"image_a": att[1, 1], "image_b": att[1, 2]}
     texts = {name: base64.b64encode(data).decode() for name, data in photos.items()}
     answers = [
@@ -86,7 +90,9 @@ def test_options_may_stand_in_the_query_the_form_or_the_json_but_only_once(share
     assert twice.status_code == 422
 
 
-def test_a_batch_of_clients_at_once_gets_the_answers_of_clients_one_by_one(shared_api: httpx.Client, att: Att) -> None:
+def test_a_batch_of_clients_at_once_gets_the_answers_of_clients_one_by_one(
+    shared_api: httpx.Client, att: Att
+) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     photos = [att[person, 1] for person in range(1, 13)]
