@@ -24,6 +24,10 @@ class PackError(ValueError):
     """A model pack that cannot be used; the message names file, key and value, and what to do."""
 
 
+class MissingFileError(PackError):
+    """A file that the manifest names is not there; the message says where to get it."""
+
+
 @dataclass(frozen=True)
 class ModelFile:
     """One ONNX file of a pack.

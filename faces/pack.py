@@ -15,6 +15,7 @@ from faces.manifest import (
     DetectorSpec,
     EmbedderSpec,
     Manifest,
+    MissingFileError,
     ModelFile,
     PackError,
     read_manifest,
@@ -26,6 +27,7 @@ __all__ = [
     "Calibration",
     "DetectorSpec",
     "EmbedderSpec",
+    "MissingFileError",
     "ModelPack",
     "PackError",
     "PackState",
@@ -34,6 +36,7 @@ __all__ = [
     "list_packs",
     "load_pack",
     "verify_pack",
+    "waiting_for",
     "write_calibration",
 ]
 
@@ -80,11 +83,11 @@ class ModelPack:
 
 @dataclass(frozen=True)
 class PackState:
-    """One line of `cocircle models list`. problem: why it cannot be loaded now, or None."""
+    """A pack as it stands here. problem: why it cannot be loaded now, or None."""
 
     manifest: Manifest
     folder: Path
-    problem: str | None
+    problem: PackError | None
 
 
 def installed_folder() -> Path:
@@ -129,11 +132,11 @@ def list_packs() -> list[PackState]:
         folders[path.parent.name] = path.parent
     states = []
     for _, folder in sorted(folders.items()):
+        problem: PackError | None = None
         try:
             verify_pack(folder)
-            problem = None
         except PackError as error:
-            problem = str(error)
+            problem = error
         try:
             states.append(PackState(read_manifest(folder / MANIFEST), folder, problem))
         except PackError:
@@ -169,6 +172,15 @@ def add_pack(folder: Path) -> ModelPack:
             f"{target} cannot be written ({error.strerror}); set COCIRCLE_HOME to a folder that can"
         ) from error
     return load_pack(target)
+
+
+def waiting_for(sha256: str) -> str | None:
+    """The name of the one file of that SHA-256 which a built-in pack ships without, or None."""
+    for path in sorted(_BUILT_IN.glob(f"*/{MANIFEST}")):
+        model = read_manifest(path).embedder.model
+        if model.distribution is None and model.sha256 == sha256:
+            return model.file
+    return None
 
 
 def _install(manifest_path: Path, folder: Path, models: list[ModelFile], target: Path) -> None:

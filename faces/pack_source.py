@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from faces.clean_onnx import REVISION, clean
-from faces.manifest import ModelFile, PackError
+from faces.manifest import MissingFileError, ModelFile, PackError
 
 
 def cache_folder() -> Path:
@@ -36,7 +36,7 @@ def published_file(model: ModelFile, folder: Path) -> Path:
     else:
         path = folder / model.file
         if not path.is_file():
-            raise PackError(
+            raise MissingFileError(
                 f"{path} is missing. Get it from {model.origin} (SHA-256 {model.sha256}), put it into "
                 f"a folder and run: cocircle models add FOLDER"
             )

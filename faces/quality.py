@@ -1,4 +1,4 @@
-"""How fit a face is for recognition: size, sharpness, light, pose, confidence. Pure arithmetic; runs no model."""
+"""How fit a face is for recognition: size, sharpness, light, pose, confidence. Runs no model."""
 
 from __future__ import annotations
 

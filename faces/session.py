@@ -55,7 +55,7 @@ class Session:
         if self._session.get_providers()[0] != wanted:
             raise ProviderUnavailable(
                 f"{provider} was asked for, but ONNX Runtime could not load it (driver, CUDA or cuDNN "
-                f"libraries missing or of another version); it would run on {self._session.get_providers()[0]}"
+                f"libraries missing or of another version) and would run on the CPU"
             )
         self._input = self._session.get_inputs()[0].name
         self.outputs: tuple[str, ...] = tuple(item.name for item in self._session.get_outputs())

@@ -1,7 +1,7 @@
 """How an image is shown to a detector: scaled, bordered, padded; and the way back. Runs no model.
 
 Detectors are trained on photos in which faces stand free, some tens to hundreds of pixels large. An ordinary
-photo is only made smaller. A small one is enlarged. A tightly cropped one, whose face fills the frame, is shown
+photo is only made smaller. A small one is enlarged. One cropped tightly, its face filling the frame, is shown
 a second time with a border around it.
 """
 
@@ -76,7 +76,7 @@ def bordered_view(height: int, width: int, longest: int) -> View:
 
 
 def needs_border(faces: list[Detection], height: int, width: int) -> bool:
-    """Whether a second look is worth its time: no face, or one that fills the frame and is cut by its edge."""
+    """Whether to look again: there is no face, or one that fills the frame and is cut by its edge."""
     if not faces:
         return True
     box = faces[0].box

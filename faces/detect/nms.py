@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 NESTED = 0.7
-"""Share of the smaller box inside the other from which both are one face: a detector that answers at two scales
-gives a small box inside a large one, which intersection over union alone takes for two faces."""
+"""Share of the smaller box inside the other from which both are one face: a detector that answers at two
+scales gives a small box inside a large one, which intersection over union alone takes for two faces."""
 
 
 def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
-    """Of one box (4,) with boxes (N, 4), x1 y1 x2 y2: intersection over union, over the smaller; (N,) each, 0..1."""
+    """Intersection of one box (4,) with boxes (N, 4), x1 y1 x2 y2, over the union and over the smaller.
+
+    (N,) each, within 0..1.
+    """
     x1, y1, x2, y2 = boxes.T
     width = np.minimum(x2, box[2]) - np.maximum(x1, box[0])
     height = np.minimum(y2, box[3]) - np.maximum(y1, box[1])
@@ -21,9 +24,8 @@ def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
     area = (x2 - x1) * (y2 - y1)
     own = (box[2] - box[0]) * (box[3] - box[1])
     smallest = np.float32(1e-9)
-    return inner / np.maximum(area + own - inner, smallest), inner / np.maximum(
-        np.minimum(area, own), smallest
-    )
+    union, smaller = area + own - inner, np.minimum(area, own)
+    return inner / np.maximum(union, smallest), inner / np.maximum(smaller, smallest)
 
 
 def suppress(boxes: Floats, scores: Floats, iou: float, nested: float = NESTED) -> list[int]:

@@ -1,7 +1,7 @@
 """SCRFD's nine outputs -> candidates. Pure arrays; runs no model.
 
 SCRFD: Sample and Computation Redistribution for Efficient Face Detection (Guo et al. 2021). Two anchors a
-cell at strides 8, 16, 32; a box is four distances and five points are offsets from the cell's corner, in strides.
+cell at strides 8, 16, 32; a box is four distances, five points are offsets, in strides from the cell.
 """
 
 from __future__ import annotations
