@@ -118,9 +118,9 @@ class Follower:
 
     def snapshot(self, key: int) -> bool:
         """Writes a snapshot of a collection as it is now; False when the engine makes none."""
-        at = self._engine.revision(key)
-        if at is None:
-            return False
-        with self._store.read() as connection:
-            token = log.token(connection, at)
-        return token is not None and self._engine.snapshot(key, token, at)
+
+        def token_of(revision: int) -> str | None:
+            with self._store.read() as connection:
+                return log.token(connection, revision)
+
+        return self._engine.snapshot(key, token_of)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from index.engine.base import Hits, VectorEngine
 from index.engine.faiss_cpu import FaissCpuEngine
+from index.engine.faiss_gpu import FaissGpuEngine
 from index.errors import EngineBehind, InvalidRecord, ReplayedReceipt, UnknownCollection, UnknownFace
 from index.follower import Follower
 from index.records import (
@@ -76,11 +77,19 @@ class Gallery:
     def open(cls, settings: GallerySettings) -> Gallery:
         """Migrates the store, loads snapshots, replays the change log, rebuilds what is damaged.
 
-        Raises StoreUnavailable, EngineUnavailable.
+        Raises StoreUnavailable, and EngineUnavailable rather than fall back to another engine.
         """
         settings.path.mkdir(parents=True, exist_ok=True)
-        engine = FaissCpuEngine(settings.path, settings.tuning)
-        store = SqliteStore(settings.path)
+        engine: VectorEngine
+        if settings.engine == "faiss-gpu":
+            engine = FaissGpuEngine(settings.path, settings.tuning)
+        else:
+            engine = FaissCpuEngine(settings.path, settings.tuning)
+        try:
+            store = SqliteStore(settings.path)
+        except BaseException:
+            engine.close()
+            raise
         gallery = cls(settings, store, engine)
         try:
             gallery._start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -119,8 +119,8 @@ class VectorEngine(Protocol):
         """What may wait: training, encoding, compaction. Searches and changes go on meanwhile."""
         ...
 
-    def snapshot(self, key: int, token: str, at: int) -> bool:
-        """Writes the state, when it still is of revision `at`, whose log has `token`; False when not."""
+    def snapshot(self, key: int, token_of: Callable[[int], str | None]) -> bool:
+        """Writes the state, with the log's token of its revision; False when that could not be done now."""
         ...
 
     def restore(self, space: Space) -> tuple[int, str] | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from index.engine import saved
 from index.engine.base import (
     Answer,
     Capabilities,
@@ -69,20 +70,30 @@ class FaissCpuEngine:
         if held is not None:
             held.maintain()
 
-    def snapshot(self, key: int, token: str, at: int) -> bool:
+    def snapshot(self, key: int, token_of: Callable[[int], str | None]) -> bool:
         """See VectorEngine."""
-        return False
+        held = self._held.get(key)
+        return held is not None and saved.save(self._root, held, token_of)
 
     def restore(self, space: Space) -> tuple[int, str] | None:
         """See VectorEngine."""
-        return None
+        held = self._make(space)
+        found = saved.load(self._root, held)
+        if found is not None:
+            with self._holding:
+                self._held[space.key] = held
+        return found
 
     def unsaved(self, key: int) -> int:
         """See VectorEngine."""
-        return 0
+        held = self._held.get(key)
+        return 0 if held is None else held.unsaved()
 
     def sweep(self, keys: set[int]) -> None:
         """See VectorEngine."""
+        for folder in snapshot_folder(self._root, 0).parent.glob("*/"):
+            if folder.name.isdigit() and int(folder.name) not in keys:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def stats(self, key: int) -> EngineStats:
         """See VectorEngine."""

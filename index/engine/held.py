@@ -44,12 +44,13 @@ class Held:
         """own_scanner: what an engine without codes scans segments with (a GPU), else None."""
         self.space = space
         self.coder: Coder | None = None
-        self.view = View(0, 0, (), Delta(space.dimension), 0, 0)
+        self.view = View(0, 0, (), Delta(space.dimension), 0, 0, 0)
         self.snapshot_revision = 0
         self.changing = threading.RLock()
         self._tuning = tuning
         self._own_scanner = own_scanner
-        self._maintaining = threading.Lock()
+        self._maintaining = threading.RLock()
+        self._saved_changes = 0
 
     def search(self, probes: Float32, limit: int, threshold: float) -> Answer:
         """See VectorEngine.search."""
@@ -101,7 +102,14 @@ class Held:
                 segments.append(_segment(gathered))
             alive = sum(len(segment) for segment in segments)
             blank = emptied(self.view, space.dimension)
-            self.view = replace(blank, revision=revision, segments=tuple(segments), alive=alive)
+            self.view = replace(
+                blank, revision=revision, segments=tuple(segments), alive=alive, changes=alive
+            )
+            self._saved_changes = 0
+            # Codes before the first search: it would make exact scanners, with copies of all rows, for a
+            # moment.
+            if self._wants_codes():
+                self._train()
 
     def load(self, segments: tuple[Segment, ...], coder: Coder | None, revision: int) -> None:
         """Holds what a snapshot held."""
@@ -110,7 +118,33 @@ class Held:
             blank = emptied(self.view, self.space.dimension)
             self.coder = coder
             self.view = replace(blank, revision=revision, segments=segments, alive=alive)
+            self._saved_changes = 0
             self.snapshot_revision = revision
+            for segment in segments:
+                self._choose(segment)
+
+    def unsaved(self) -> int:
+        """Persons changed since the newest snapshot; at least 1 when there is none."""
+        unsaved = self.view.changes - self._saved_changes
+        return unsaved if self.snapshot_revision else max(1, unsaved)
+
+    def clean_view(self) -> tuple[View, Coder | None]:
+        """A view without dead rows and without delta, and the coder of its codes."""
+        with self._maintaining:
+            for _ in range(3):
+                self.maintain(forget=True)
+                view, coder = self.view, self.coder
+                if view.end == 0 and sum(len(segment) for segment in view.segments) == view.alive:
+                    return view, coder
+            # Writers were faster three times; now they wait.
+            with self.changing:
+                self.maintain(forget=True)
+                return self.view, self.coder
+
+    def saved(self, view: View) -> None:
+        """A snapshot holds `view` now."""
+        self._saved_changes = view.changes
+        self.snapshot_revision = view.revision
 
     def maintain(self, forget: bool = False) -> None:
         """Trains, encodes and merges without holding up searches or, but for the swap, changes.
@@ -148,6 +182,8 @@ class Held:
         for segment in self.view.segments:
             if segment.codes is None:
                 self._encode(segment, self.coder)
+            self._choose(segment)
+            segment.release_exact()
 
     def _sample(self) -> Float32:
         """Living rows drawn evenly and by a fixed seed, (n, D) float32."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.engine.base import Keys, SearchedRows
 from index.engine.scan import Scanner, exact_scanner
+from index.snapshot import FileSpec
 from index.template import Float32, Rows, widened
 
 NEVER = np.iinfo(np.int64).max
@@ -27,7 +28,7 @@ class Segment:
 
     persons, keys, died: (n,) int64. rows: (n, D) stored precision, in memory or mapped from a file.
     codes: (n, bytes) uint8 short codes of the rows, None while the coder is untrained.
-    file: name of the snapshot's file that holds this block; None while it is in memory alone.
+    file: of the newest snapshot that holds this block; None while it is in memory alone.
     """
 
     persons: Keys
@@ -35,7 +36,7 @@ class Segment:
     rows: Rows
     died: NDArray[np.int64]
     codes: NDArray[np.uint8] | None = None
-    file: str | None = None
+    file: FileSpec | None = None
     _scanners: dict[str, Scanner] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
@@ -62,6 +63,11 @@ class Segment:
             if kind not in self._scanners:
                 self._scanners[kind] = make()
             return self._scanners[kind]
+
+    def release_exact(self) -> None:
+        """Gives back what the exact scanner copied; it is made again when asked for."""
+        with self._making:
+            self._scanners.pop("exact", None)
 
     def exact(self) -> Scanner:
         """The exact scanner of this block."""
@@ -123,7 +129,8 @@ class View:
     """One state of a collection that never changes for who holds it.
 
     at: number of the newest change in it. revision: of the store. end: rows of the delta that belong to it.
-    alive: how many rows a search may find.
+    alive: how many rows a search may find. changes: persons changed since the collection was loaded or
+    rebuilt.
     """
 
     at: int
@@ -132,11 +139,12 @@ class View:
     delta: Delta
     end: int
     alive: int
+    changes: int
 
 
 def emptied(view: View, dimension: int) -> View:
     """The view with no row at all."""
-    return View(view.at, view.revision, (), Delta(dimension), 0, 0)
+    return View(view.at, view.revision, (), Delta(dimension), 0, 0, 0)
 
 
 def changed(view: View, persons: Keys, new: SearchedRows, revision: int) -> View:
@@ -146,7 +154,8 @@ def changed(view: View, persons: Keys, new: SearchedRows, revision: int) -> View
     killed = sum(segment.kill(persons, at) for segment in view.segments)
     killed += delta.kill(persons, view.end, at)
     end = delta.append(new, view.end)
-    return View(at, revision, view.segments, delta, end, view.alive - killed + len(new.persons))
+    alive, changes = view.alive - killed + len(new.persons), view.changes + len(persons)
+    return View(at, revision, view.segments, delta, end, alive, changes)
 
 
 def sealed(view: View, store_as: Callable[[Float32], Rows]) -> View:
@@ -163,7 +172,7 @@ def sealed(view: View, store_as: Callable[[Float32], Rows]) -> View:
         )
         segments = (*segments, segment)
     delta = Delta(view.delta.rows.shape[1])
-    return View(view.at, view.revision, segments, delta, 0, view.alive)
+    return replace(view, segments=segments, delta=delta, end=0)
 
 
 @dataclass(frozen=True)
@@ -229,4 +238,4 @@ def swapped(view: View, merge: Merge) -> View:
             mine = which == number
             segment.died[mine] = old.died[place[mine]]
     rest = tuple(segment for segment in view.segments if segment not in merge.old)
-    return View(view.at, view.revision, (*merge.new, *rest), view.delta, view.end, view.alive)
+    return replace(view, segments=(*merge.new, *rest))
