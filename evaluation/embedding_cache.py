@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def cache_path(contract_id: str, images_digest: str, *circumstances: str) -> Pat
     circumstances: everything else that may change an embedding, such as the detector's file or a version.
     """
     key = combined_digest([part.encode() for part in (images_digest, *circumstances)])
-    return cache_folder() / "evaluation" / contract_id / f"{key[:32]}.npz"
+    return cache_folder() / "evaluation" / contract_id / f"{key[:32]}.embeddings"
 
 
 def cached(path: Path, names: tuple[str, ...], compute: Callable[[], EmbeddedSet]) -> EmbeddedSet:
@@ -42,7 +42,7 @@ def cached(path: Path, names: tuple[str, ...], compute: Callable[[], EmbeddedSet
 
 
 def dump(embedded: EmbeddedSet) -> bytes:
-    """As an .npz without pickled objects."""
+    """An .npz without pickled objects, behind its own SHA-256 (32 bytes)."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -51,15 +51,21 @@ def dump(embedded: EmbeddedSet) -> bytes:
         largest=embedded.largest,
         faces=embedded.faces,
     )
-    return buffer.getvalue()
+    return hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue()
 
 
 def load(path: Path) -> EmbeddedSet | None:
     """The set stored at `path`, or None where there is none, or none that is whole and consistent."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        return None
+    try:
+        with np.load(io.BytesIO(content[32:]), allow_pickle=False) as stored:
             names, central, largest, faces = (stored[key] for key in ("names", "central", "largest", "faces"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError):
         return None
     sound = (
         names.ndim == 1

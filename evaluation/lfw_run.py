@@ -16,7 +16,7 @@ from evaluation.embedding import REVISION, EmbeddedSet, Embeds, embed_aligned, e
 from evaluation.embedding_cache import cache_path, cached
 from evaluation.lfw_calibration import LfwCalibration, lfw_calibration
 from evaluation.lfw_protocol import LfwFigures, lfw_figures
-from evaluation.provenance import versions
+from evaluation.provenance import pipeline_digest, versions
 from faces.pack import ModelPack
 
 Report = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -96,7 +96,8 @@ def run_lfw(
             pack.contract_id,
             images.digest,
             f"{what} {REVISION}",
-            versions()["cocircle"],
+            pipeline_digest(),
+            versions()["onnxruntime"],
             f"{detector.kind} {detector.model.sha256} {detector.input} {detector.score} {detector.iou}",
         )
         return cached(path, images.names, compute)

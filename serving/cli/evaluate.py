@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from faces.analyzer import Analyzer
 from rich.table import Table
 
 from evaluation.datasets.images import DatasetError
@@ -18,6 +17,7 @@ from evaluation.datasets.lfw import open_lfw
 from evaluation.lfw_run import LfwRun, run_lfw, with_flip
 from evaluation.report.html import figure_rows, level_rows, lfw_page
 from evaluation.report.lfw_pictures import roc_picture, run_label
+from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack, write_calibration
 from serving.cli.console import EXIT_ERROR, err, out, photo_progress, told_errors
 
@@ -49,7 +49,7 @@ def lfw(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Write cosine -> false match rate into the pack's manifest.")
     ] = False,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of one model run.")] = 1,
+    threads: Annotated[int, typer.Option(min=0, max=256, help="Of one model run; 0 takes all.")] = 0,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Embed again what was embedded before.")
     ] = False,
