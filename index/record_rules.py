@@ -50,6 +50,8 @@ def metadata_text(metadata: Metadata, what: str) -> str:
     """JSON text of a caller's object. Raises InvalidRecord when it is no JSON object or over 16 KiB."""
     if not isinstance(metadata, dict) and not hasattr(metadata, "keys"):
         raise InvalidRecord(f"{what} must be a JSON object, got {type(metadata).__name__}")
+    if not metadata:
+        return "{}"
     try:
         text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(text.encode())

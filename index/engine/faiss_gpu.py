@@ -128,7 +128,7 @@ class _GpuScanner:
         # The segment keeps its scanner; a reference back would keep both, and GPU memory, until a collection.
         self._segment = weakref.ref(segment)
         self._slot = gpu.put(segment)
-        weakref.finalize(self, gpu.free, self._slot)
+        weakref.finalize(self, gpu.free, self._slot).atexit = False
 
     def search(self, probes: Float32, k: int) -> tuple[Float32, NDArray[np.int64]]:
         """See Scanner.search."""

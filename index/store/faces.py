@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from index.errors import InvalidRecord, PersonExists, UnknownFace
@@ -17,7 +18,7 @@ from index.records import FaceRecord, NewFace, NewPerson, Person, Precision, Wri
 from index.store import clock, collections, log, persons
 from index.store.schema import crops, faces
 from index.store.schema import persons as persons_table
-from index.template import mean_template, packed, stored, unit_rows, unpacked, widened
+from index.template import Rows, mean_template, packed, stored, unit_rows, unpacked, widened
 
 
 def add(
@@ -29,10 +30,12 @@ def add(
     person: NewPerson | None,
     exist_ok: bool,
 ) -> Written:
-    """Faces to one person, who is made where `person` says so. All or nothing.
+    """At least one face to one person, who is made where `person` says so. All or nothing.
 
     Raises UnknownCollection, ContractMismatch, UnknownPerson, PersonExists, InvalidTemplate, InvalidRecord.
     """
+    if not new:
+        raise InvalidRecord("there is no face to add")
     found = collections.row_for(connection, collection, contract_id)
     if person is not None and person.id != person_id:
         raise InvalidRecord(f"faces for person {person_id[:255]!r} cannot make person {person.id[:255]!r}")
@@ -43,7 +46,7 @@ def add(
         key = persons.insert_one(connection, found, person)
     else:
         key = persons.row(connection, found, person_id).key
-    records = _insert(connection, found, [(key, person_id)] * len(new), new)
+    records = _insert(connection, found, [(key, person_id)] * len(new), new, _rows(found, new))
     refresh(connection, found, [key])
     return Written(log.advance(connection, found.key, log.Kind.FACES, [key]), records)
 
@@ -53,18 +56,41 @@ def add_many(
 ) -> Written:
     """Faces of many persons, who are made where they are missing. All or nothing; errors as `add`."""
     found = collections.row_for(connection, collection, contract_id)
-    ids = list(dict.fromkeys(person_id for person_id, _ in items))
-    keys = persons.keys_of(connection, found, ids)
-    missing = [NewPerson(id) for id in ids if id not in keys]
-    for new in missing:
-        check_person(new)
+    rows = _rows(found, [face for _, face in items])
+    places: dict[str, list[int]] = {}
+    for place, (person_id, _) in enumerate(items):
+        places.setdefault(person_id, []).append(place)
+    known = persons.keys_of(connection, found, list(places))
+    keys = dict(known)
+    missing = [NewPerson(id) for id in places if id not in known]
     if missing:
-        made = persons.insert_many(connection, found, missing)
-        keys.update(zip((new.id for new in missing), made, strict=True))
+        templates = []
+        for new in missing:
+            check_person(new)
+            mine = places[new.id]
+            weights = np.array([items[place][1].quality for place in mine])
+            templates.append((len(mine), _template(rows[mine], weights)))
+        keys.update(persons.insert_many(connection, found, missing, templates))
     owners = [(keys[person_id], person_id) for person_id, _ in items]
-    records = _insert(connection, found, owners, [face for _, face in items])
-    refresh(connection, found, list(keys.values()))
+    records = _insert(connection, found, owners, [face for _, face in items], rows)
+    refresh(connection, found, known.values())
     return Written(log.advance(connection, found.key, log.Kind.FACES, list(keys.values())), records)
+
+
+def _rows(collection: Row[Any], new: Sequence[NewFace]) -> Rows:
+    """(n, D) rows as they are stored. Raises InvalidTemplate, InvalidRecord."""
+    for face in new:
+        check_face(face)
+    units = unit_rows([np.asarray(face.embedding) for face in new], collection.dimension)
+    return stored(units, Precision(collection.precision))
+
+
+def _template(rows: Rows, weights: NDArray[np.float64]) -> bytes:
+    """The stored mean of a person's stored samples (n, D)."""
+    if len(rows) == 1:
+        return packed(rows[0])
+    mean = mean_template(widened(rows), weights)[None]
+    return packed(mean[0].astype(rows.dtype))
 
 
 def _insert(
@@ -72,13 +98,8 @@ def _insert(
     collection: Row[Any],
     owners: Sequence[tuple[int, str]],
     new: Sequence[NewFace],
+    rows: Rows,
 ) -> list[FaceRecord]:
-    if not new:
-        return []
-    for face in new:
-        check_face(face)
-    units = unit_rows([np.asarray(face.embedding) for face in new], collection.dimension)
-    rows = stored(units, Precision(collection.precision))
     now, ids = clock.now(), _ids(len(new))
     values = [
         {
@@ -128,11 +149,8 @@ def refresh(connection: Connection, collection: Row[Any], keys: Iterable[int]) -
         empty = set(part)
         for key, group in groupby(connection.execute(query), key=lambda sample: int(sample.person_key)):
             samples = list(group)
-            template = samples[0].vector
-            if len(samples) > 1:
-                rows = unpacked([sample.vector for sample in samples], collection.dimension, precision)
-                weights = np.array([sample.quality for sample in samples])
-                template = packed(stored(mean_template(widened(rows), weights)[None], precision)[0])
+            rows = unpacked([sample.vector for sample in samples], collection.dimension, precision)
+            template = _template(rows, np.array([sample.quality for sample in samples]))
             changes.append({"person": key, "n": len(samples), "mean": template, "now": now})
             empty.discard(key)
         changes.extend({"person": key, "n": 0, "mean": None, "now": now} for key in empty)

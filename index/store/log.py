@@ -6,10 +6,13 @@ import secrets
 from collections.abc import Sequence
 from enum import StrEnum
 
+import numpy as np
 from sqlalchemy import Connection, func, insert, select, update
 
 from index.store import clock
-from index.store.schema import changed_persons, collections, revisions
+from index.store.schema import collections, revisions
+
+KEYS = np.dtype("<i8")
 
 
 class Kind(StrEnum):
@@ -39,12 +42,10 @@ def advance(connection: Connection, collection: int, kind: Kind, persons: Sequen
             collection_key=collection,
             kind=str(kind),
             token=secrets.token_hex(8),
+            persons=np.unique(np.array(persons, KEYS)).tobytes(),
             created_at=clock.now(),
         )
     )
-    if persons:
-        rows = [{"revision": following, "person_key": person} for person in dict.fromkeys(persons)]
-        connection.execute(insert(changed_persons), rows)
     connection.execute(update(collections).where(collections.c.key == collection).values(revision=following))
     return following
 
@@ -68,10 +69,9 @@ def touched_collections(connection: Connection, after: int) -> dict[int, int]:
 def touched_persons(connection: Connection, collection: int, after: int) -> list[int]:
     """Keys of the persons of a collection whose searched rows changed after a revision, ascending."""
     found = connection.execute(
-        select(changed_persons.c.person_key)
-        .distinct()
-        .join(revisions, revisions.c.revision == changed_persons.c.revision)
-        .where(revisions.c.collection_key == collection, revisions.c.revision > after)
-        .order_by(changed_persons.c.person_key)
+        select(revisions.c.persons).where(
+            revisions.c.collection_key == collection, revisions.c.revision > after
+        )
     )
-    return [int(key) for key in found.scalars()]
+    keys: list[int] = np.unique(np.frombuffer(b"".join(found.scalars()), KEYS)).tolist()
+    return keys

@@ -30,11 +30,19 @@ def insert_one(connection: Connection, collection: Row[Any], new: NewPerson) -> 
     check_person(new)
     if find(connection, collection, new.id) is not None:
         raise PersonExists(f"person {new.id!r} is in collection {collection.id!r} already")
-    return insert_many(connection, collection, [new])[0]
+    return insert_many(connection, collection, [new], [(0, None)])[new.id]
 
 
-def insert_many(connection: Connection, collection: Row[Any], new: Sequence[NewPerson]) -> list[int]:
-    """Keys of new persons, in the order given; ids must be checked and free. No log entry."""
+def insert_many(
+    connection: Connection,
+    collection: Row[Any],
+    new: Sequence[NewPerson],
+    templates: Sequence[tuple[int, bytes | None]],
+) -> dict[str, int]:
+    """Key of each new person by id; ids must be checked and free. No log entry.
+
+    templates: of each person, how many faces it is the mean of, and the stored row.
+    """
     now = clock.now()
     rows = [
         {
@@ -42,17 +50,16 @@ def insert_many(connection: Connection, collection: Row[Any], new: Sequence[NewP
             "id": person.id,
             "name": person.name,
             "metadata": metadata_text(person.metadata, "metadata"),
-            "faces": 0,
-            "template": None,
+            "faces": faces,
+            "template": template,
             "created_at": now,
             "updated_at": now,
         }
-        for person in new
+        for person, (faces, template) in zip(new, templates, strict=True)
     ]
-    made = connection.execute(insert(persons).returning(persons.c.key, sort_by_parameter_order=True), rows)
-    keys = [int(key) for key in made.scalars()]
-    collections.count(connection, collection.key, persons_more=len(keys))
-    return keys
+    connection.execute(insert(persons), rows)
+    collections.count(connection, collection.key, persons_more=len(rows))
+    return keys_of(connection, collection, [person.id for person in new])
 
 
 def find(connection: Connection, collection: Row[Any], id: str) -> Row[Any] | None:

@@ -97,15 +97,11 @@ revisions = Table(
     Column("collection_key", Key, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("token", String(16), nullable=False),  # random; tells two histories with equal numbers apart
+    Column(
+        "persons", LargeBinary, nullable=False
+    ),  # keys of the changed persons, 8 bytes each, little-endian
     Column("created_at", BigInteger, nullable=False),
     Index(None, "collection_key", "revision"),
-)
-
-changed_persons = Table(
-    "changed_persons",
-    metadata,
-    Column("revision", BigInteger, ForeignKey("revisions.revision"), primary_key=True, autoincrement=False),
-    Column("person_key", Key, primary_key=True, autoincrement=False),
 )
 
 receipts = Table(

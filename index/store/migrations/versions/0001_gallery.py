@@ -67,20 +67,10 @@ def upgrade() -> None:
         sa.Column("collection_key", KEY, nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("token", sa.String(16), nullable=False),
+        sa.Column("persons", sa.LargeBinary, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_index(op.f("ix_revisions_collection_key_revision"), "revisions", ["collection_key", "revision"])
-    op.create_table(
-        "changed_persons",
-        sa.Column(
-            "revision",
-            sa.BigInteger,
-            sa.ForeignKey("revisions.revision"),
-            primary_key=True,
-            autoincrement=False,
-        ),
-        sa.Column("person_key", KEY, primary_key=True, autoincrement=False),
-    )
     op.create_table(
         "receipts",
         sa.Column("scope", sa.String(255), primary_key=True),
@@ -93,5 +83,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Removes every table."""
-    for table in ("receipts", "changed_persons", "revisions", "crops", "faces", "persons", "collections"):
+    for table in ("receipts", "revisions", "crops", "faces", "persons", "collections"):
         op.drop_table(table)
