@@ -37,10 +37,11 @@ export const createCollection = (id) => call("POST", "/v1/collections", { json: 
 
 export const detect = (photo, signal) => call("POST", "/v1/detect", { images: { image: photo }, signal });
 
-export const identify = (collection, photo, maxFmr, signal) =>
+/** `limit` is {max_fmr} or {threshold}, or {} for what the service is set to. */
+export const identify = (collection, photo, limit, signal) =>
   call("POST", `/v1/collections/${encodeURIComponent(collection)}/identify`, {
     images: { image: photo },
-    query: { faces: "all", ...(maxFmr && { max_fmr: maxFmr }) },
+    query: { faces: "all", ...limit },
     signal,
   });
 
@@ -51,10 +52,10 @@ export const enrol = (collection, person, photo, faces) =>
     query: { create: "true", faces },
   });
 
-export const verify = (photoA, photoB, maxFmr, signal) =>
+export const verify = (photoA, photoB, limit, signal) =>
   call("POST", "/v1/verify", {
     images: { image_a: photoA, image_b: photoB },
-    query: { faces: "largest", ...(maxFmr && { max_fmr: maxFmr }) },
+    query: { faces: "largest", ...limit },
     signal,
   });
 

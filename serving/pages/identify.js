@@ -7,7 +7,7 @@ import { PhotoSlot, cut } from "/assets/photo.js";
 import * as words from "/assets/words.js";
 
 export class Identify {
-  /** `page` has say(words), trouble(error), calm(), strictness() and collection(): what the whole page shares. */
+  /** `page` has say(words), trouble(error), calm(), limit() and collection(): what the whole page shares. */
   constructor(page) {
     this.page = page;
     this.slot = new PhotoSlot(find("#photo"), { onPhoto: () => this.look(), onTrouble: (told) => page.trouble(told) });
@@ -59,7 +59,7 @@ export class Identify {
   async identify(asking) {
     const collection = this.page.collection();
     if (collection && this.seen.faces.length) {
-      const answer = await api.identify(collection, this.slot.photo, this.page.strictness(), asking.signal);
+      const answer = await api.identify(collection, this.slot.photo, this.page.limit(), asking.signal);
       if (asking.signal.aborted) return;
       this.answers = this.seen.faces.map((face) => nearest(face, answer.faces));
       this.search = { collection, gallery_size: answer.gallery_size, threshold: answer.threshold };

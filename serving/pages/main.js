@@ -4,13 +4,13 @@ import * as api from "/assets/api.js";
 import { Collections } from "/assets/collections.js";
 import { find } from "/assets/element.js";
 import { Identify } from "/assets/identify.js";
+import { Strictness } from "/assets/strictness.js";
 import { tabs } from "/assets/tabs.js";
 import { Verify } from "/assets/verify.js";
 import * as words from "/assets/words.js";
 
 const alertBox = find("#alert");
 const status = find("#status");
-const strictness = find("#strictness");
 const keyPanel = find("#key");
 const keyText = find("#key-text");
 const panels = { "tab-identify": find("#panel-identify"), "tab-verify": find("#panel-verify") };
@@ -33,7 +33,7 @@ const page = {
     alertBox.textContent = "";
     this.say("");
   },
-  strictness: () => strictness.value,
+  limit: () => strictness.limit(),
   collection: () => collections.value,
   refresh: () => collections.refresh(),
 };
@@ -41,6 +41,10 @@ const page = {
 const collections = new Collections({
   onChange: () => identify.again(),
   onTrouble: (error) => page.trouble(error),
+});
+const strictness = new Strictness(() => {
+  if (!panels["tab-identify"].hidden) identify.again();
+  else verify.compare();
 });
 const identify = new Identify(page);
 const verify = new Verify(page);
@@ -55,6 +59,7 @@ async function connect() {
     find("#service").textContent = `${system.version} · ${items.map((item) => item.name).join(", ")}`;
     keyPanel.hidden = !system.keys_required;
     usual = { "tab-identify": system.identify_max_fmr, "tab-verify": system.verify_max_fmr };
+    strictness.offer(items[0].calibration !== null);
     sayUsual();
     await collections.refresh();
   } catch (error) {
@@ -62,10 +67,8 @@ async function connect() {
   }
 }
 
-/** The service's own rate is another one for searches than for comparisons. */
 function sayUsual() {
-  const rate = usual[panels["tab-verify"].hidden ? "tab-identify" : "tab-verify"];
-  if (rate) strictness.options[0].textContent = `as the service is set (${words.oneIn(rate)})`;
+  strictness.sayUsual(usual[panels["tab-verify"].hidden ? "tab-identify" : "tab-verify"]);
 }
 
 function askForKey() {
@@ -85,11 +88,6 @@ find("#key-forget").addEventListener("click", () => {
   api.key.set("");
   keyText.value = "";
   connect();
-});
-
-strictness.addEventListener("change", () => {
-  if (!panels["tab-identify"].hidden) identify.again();
-  else verify.compare();
 });
 
 tabs(find("[role=tablist]"), () => {

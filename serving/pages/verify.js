@@ -26,7 +26,7 @@ export class Verify {
     this.decision.replaceChildren(element("p", { class: "quiet empty" }, "Comparing…"));
     const asking = (this.asking = new AbortController());
     try {
-      const answer = await api.verify(a, b, this.page.strictness(), asking.signal);
+      const answer = await api.verify(a, b, this.page.limit(), asking.signal);
       await Promise.all(this.slots.map((slot) => slot.ready));
       if (!asking.signal.aborted) this.show(answer);
     } catch (error) {
