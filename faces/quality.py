@@ -97,4 +97,6 @@ def pose(landmarks: NDArray[np.float32]) -> tuple[float, float, float]:
 
 def _rise(value: float, low: float, high: float) -> float:
     """0.1 at `low` and under it, 1 at `high` and above, linear between: no face weighs nothing."""
+    if value >= high:
+        return 1.0
     return 0.1 + 0.9 * min(1.0, max(0.0, (value - low) / (high - low)))
