@@ -1,0 +1,82 @@
+"""The packs on the real LFW: the figures that the project promises."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation.datasets.lfw import Lfw, open_lfw
+from evaluation.embedding import embed_photos
+from evaluation.lfw_run import run_lfw
+from evaluation.verification import pair_cosines
+from faces.analyzer import Analyzer
+from faces.pack import load_pack
+
+SHARED = Path(os.environ.get("COCIRCLE_DATA") or Path(__file__).parents[3] / "shared")
+FOLDER = SHARED / "data" / "lfw"
+
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif(not FOLDER.is_dir(), reason=f"LFW is not at {FOLDER}; set COCIRCLE_DATA"),
+]
+
+
+@pytest.fixture(scope="module")
+def lfw() -> Lfw:
+    return open_lfw(FOLDER)
+
+
+@contextmanager
+def silent(what: str, total: int) -> Iterator[object]:
+    yield lambda done: None
+
+
+def test_the_calibrated_threshold_separates_real_pairs(lfw: Lfw) -> None:
+    """A third of the first fold, at the threshold that the manifest gives for one false match in a thousand."""
+    pack = load_pack("default")
+    assert pack.calibration is not None
+    of_first_fold = [pair for pair in lfw.pairs if pair.fold == 0]
+    pairs = of_first_fold[:100] + of_first_fold[300:400]
+    wanted = tuple(sorted({name for pair in pairs for name in (pair.left, pair.right)}))
+    embedded = embed_photos(Analyzer(pack, threads=2), replace(lfw.images, names=wanted))
+    assert (embedded.faces > 0).all()
+    rows = embedded.rows
+    cosines = pair_cosines(
+        embedded.central, [rows[pair.left] for pair in pairs], [rows[pair.right] for pair in pairs]
+    )
+    accepted = cosines >= pack.calibration.threshold(1e-3)
+    same = np.array([pair.same for pair in pairs])
+    assert accepted[same].mean() >= 0.97
+    assert accepted[~same].sum() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_default_pack_reaches_99_4_percent_on_all_pairs_of_lfw(
+    lfw: Lfw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COCIRCLE_CACHE", str(tmp_path))
+    pack = load_pack("default")
+    run = run_lfw(pack, lambda chosen: Analyzer(chosen, threads=2), lfw, silent, use_cache=False)
+    assert run.figures.accuracy.pairs == 6000
+    assert run.figures.accuracy.mean >= 0.994
+    assert run.figures.choice.no_face == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_committed_calibration_is_what_lfw_gives_again(lfw: Lfw) -> None:
+    """Measured again from the images: every threshold within .005 of the manifest's."""
+    pack = load_pack("default")
+    assert pack.calibration is not None
+    run = run_lfw(pack, lambda chosen: Analyzer(chosen, threads=2), lfw, silent, calibrate=True)
+    assert run.calibration is not None
+    measured = run.calibration.calibration
+    for fmr in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        assert measured.threshold(fmr) == pytest.approx(pack.calibration.threshold(fmr), abs=0.005)
