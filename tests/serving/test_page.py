@@ -19,7 +19,9 @@ from tests.serving.conftest import ServiceProcess
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(chromium_path() is None, reason="no Chromium here: install one or set COCIRCLE_CHROMIUM"),
+    pytest.mark.skipif(
+        chromium_path() is None, reason="no Chromium here: install one or set COCIRCLE_CHROMIUM"
+    ),
 ]
 
 ENROLLED = (1, 2, 3, 4, 5)
@@ -36,7 +38,9 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 
 @pytest.fixture(scope="module")
-def photos(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int], Path]:
+def photos(
+    att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int, int], Path]:
     """AT&T photos as PNG files, the kind a browser shows, by (person, number)."""
     folder = tmp_path_factory.mktemp("photos")
 
@@ -197,7 +201,9 @@ def test_a_pasted_photo_of_an_enrolled_person_is_named_and_the_score_explained(
     )
     expect(page.locator(".card .name")).to_have_text("s4")
     expect(page.locator(".card .score")).to_have_text(re.compile(r"^Cosine 0\.\d{3}"))
-    expect(page.locator(".card .meaning")).to_have_text(re.compile(r"1 in [\d,.]+( \w+)? strangers searched here"))
+    expect(page.locator(".card .meaning")).to_have_text(
+        re.compile(r"1 in [\d,.]+( \w+)? strangers searched here")
+    )
     expect(page.locator("#status")).to_have_text("1 face found. s4.")
 
 
@@ -246,7 +252,9 @@ def test_a_photo_from_the_camera_is_judged_and_the_camera_let_go(page: Page) -> 
     expect(page.locator(".card .name")).to_have_text("s3")
     assert page.evaluate("document.querySelector('#photo video').srcObject") is None
     left, top, width, height = CAMERA_FACE
-    box = page.evaluate("(() => { const b = document.querySelector('rect.box').getBBox(); return [b.x, b.y, b.width, b.height] })()")
+    box = page.evaluate(
+        "(() => { const b = document.querySelector('rect.box').getBBox(); return [b.x, b.y, b.width, b.height] })()"
+    )
     assert left <= box[0] + box[2] / 2 <= left + width
     assert top <= box[1] + box[3] / 2 <= top + height
     assert box[2] == pytest.approx(width, rel=0.5)
@@ -254,7 +262,9 @@ def test_a_photo_from_the_camera_is_judged_and_the_camera_let_go(page: Page) -> 
 
 def test_a_refused_camera_is_said_in_words(service: str, open_page: Callable[..., Page]) -> None:
     page = open_page(service)
-    page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError')); }")
+    page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError')); }"
+    )
     page.get_by_role("button", name="Use the camera").click()
     expect(page.get_by_role("alert")).to_contain_text("The browser refused the camera.")
     expect(page.get_by_role("button", name="Choose a photo")).to_be_visible()
@@ -273,7 +283,9 @@ def test_two_photos_are_compared_side_by_side(
     expect(page.locator("#decision .name")).to_have_text("Not shown to be the same person")
 
 
-def test_a_text_file_called_jpg_is_refused_in_the_words_of_the_api(service: str, page: Page, tmp_path: Path) -> None:
+def test_a_text_file_called_jpg_is_refused_in_the_words_of_the_api(
+    service: str, page: Page, tmp_path: Path
+) -> None:
     fake = tmp_path / "holiday.jpg"
     fake.write_text("this is no photo")
     answer = httpx.post(f"{service}/v1/detect", files={"image": fake.read_bytes()})
@@ -408,7 +420,9 @@ def test_every_text_has_the_contrast_that_wcag_aa_asks_for(
     page = open_page(f"{service}/#collection=demo", color_scheme=scheme)
     choose(page, photos(1, 5))
     expect(page.locator(".card .name")).to_have_text("s1")
-    page.evaluate("document.querySelector('#alert').hidden = false; document.querySelector('#alert').textContent = 'x'")
+    page.evaluate(
+        "document.querySelector('#alert').hidden = false; document.querySelector('#alert').textContent = 'x'"
+    )
     measured = page.evaluate(CONTRASTS)
     assert len(measured) > 15
     assert [(text, ratio) for text, ratio in measured if ratio < 4.5] == []
@@ -448,4 +462,6 @@ def test_a_phone_never_scrolls_sideways(
     ],
 )
 def test_rates_are_said_in_words(page: Page, rate: float, said: str) -> None:
-    assert page.evaluate("(rate) => import('/assets/words.js').then((words) => words.oneIn(rate))", rate) == said
+    assert (
+        page.evaluate("(rate) => import('/assets/words.js').then((words) => words.oneIn(rate))", rate) == said
+    )
