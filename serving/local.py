@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from serving.app import create_app
 from serving.client import Client
+from serving.logs import start_logging
 from serving.settings import Settings
 
 
@@ -37,6 +38,7 @@ class InProcessTransport(httpx.BaseTransport):
 @contextmanager
 def local_client(settings: Settings) -> Iterator[Client]:
     """A client of a service opened here on the data folder of `settings`; no port is opened, no key is needed."""
+    start_logging("error")
     app = create_app(settings.model_copy(update={"auth": "off", "host": "127.0.0.1"}))
     with ExitStack() as stack:
         stack.callback(app.state.service.close)

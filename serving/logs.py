@@ -7,6 +7,7 @@ import sys
 
 import structlog
 import structlog.typing
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def start_logging(level: str) -> None:
@@ -15,7 +16,8 @@ def start_logging(level: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        # Without local variables: those of a failed request hold images and templates.
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],

@@ -65,8 +65,9 @@ def demo(
     except DatasetError as error:
         err.print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise typer.Exit(EXIT_ERROR) from None
+    laid_out = export(photos, home / "photos")
     with told_errors(), running_service(home) as address, Client(address) as service:
-        _say(as_json, f"The service answers at {address}; its data lies in {home}.")
+        _say(as_json, f"The service answers at {address}; its data lies in {home}, the photos in {laid_out}.")
         figures = measure(service, photos, lambda text: _say(as_json, text))
         if as_json:
             sys.stdout.write(json.dumps(asdict(figures), indent=2) + "\n")
@@ -79,6 +80,16 @@ def demo(
         else:
             out.print(f"\nTo see it: cocircle serve --home {home}", soft_wrap=True)
             out.print(f"then open http://127.0.0.1:8080/#collection={COLLECTION}", soft_wrap=True)
+
+
+def export(photos: Sequence[AttPhoto], folder: Path) -> Path:
+    """The photos as FOLDER/PERSON/NUMBER.pgm, for the reader to try other commands on."""
+    for photo in photos:
+        target = folder / _name(photo) / f"{photo.number}.pgm"
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(photo.path.read_bytes())
+    return folder
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from evaluation.datasets.att import AttPhoto, att_faces
 from serving.app import create_app
 from serving.local import InProcessTransport
+from serving.logs import start_logging
 from serving.service import Service
 from serving.settings import Settings
 
@@ -29,6 +30,11 @@ class Opened:
 
     http: httpx.Client
     service: Service
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _log_as_the_service_does() -> None:
+    start_logging("info")
 
 
 @pytest.fixture(scope="session")
