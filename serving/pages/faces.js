@@ -28,6 +28,12 @@ export function scale(cosine, threshold) {
   return element("span", { class: "scale", "aria-hidden": "true" }, fill, tick);
 }
 
+/** What the false match rate of `hit` means; null where the pack has no calibration. */
+export function meaning(hit, where = "") {
+  const told = words.stranger(hit.false_match_rate, hit.extrapolated, where);
+  return told ? element("p", { class: "meaning" }, told) : null;
+}
+
 function chooser(index, checked, onChoose) {
   const input = element("input", { type: "radio", name: "face", value: index, id: `face-${index}` });
   input.checked = checked;
@@ -43,7 +49,7 @@ function verdict(candidates, search) {
     best.name ? element("p", { class: "quiet" }, best.person_id) : null,
     scale(best.cosine, search.threshold),
     element("p", { class: "score" }, score(best, search.threshold)),
-    element("p", { class: "meaning" }, words.stranger(best.false_match_rate, best.extrapolated, " searched here")),
+    meaning(best, " searched here"),
     others.length ? alternatives(others) : null,
   ].filter(Boolean);
 }

@@ -2,7 +2,7 @@
 
 import * as api from "/assets/api.js";
 import { element, find } from "/assets/element.js";
-import { scale } from "/assets/faces.js";
+import { meaning, scale } from "/assets/faces.js";
 import { PhotoSlot } from "/assets/photo.js";
 import * as words from "/assets/words.js";
 
@@ -43,7 +43,7 @@ export class Verify {
       element("p", { class: answer.match ? "name" : "name unknown" }, told),
       scale(answer.cosine, answer.threshold),
       element("p", { class: "score" }, `Cosine ${words.cosine(answer.cosine)}${level}; the threshold is ${words.cosine(answer.threshold)}.`),
-      element("p", { class: "meaning" }, words.stranger(answer.false_match_rate, answer.extrapolated)),
+      ...[meaning(answer)].filter(Boolean),
     );
     this.page.say(`${told}. Cosine ${words.cosine(answer.cosine)}.`);
     [answer.face_a, answer.face_b].forEach((face, index) => this.slots[index].mark([face]));

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, sync_playwright
 
@@ -32,6 +33,14 @@ def chromium_path() -> str | None:
     """COCIRCLE_CHROMIUM, or the first of the usual names on PATH; None where there is no Chromium."""
     given = os.environ.get("COCIRCLE_CHROMIUM")
     return given or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+needs_chromium = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        chromium_path() is None, reason="no Chromium here: install one or set COCIRCLE_CHROMIUM"
+    ),
+]
 
 
 @contextmanager

@@ -1,0 +1,74 @@
+"""What a person does with the page and looks at on it, for its tests. Asserts only where marks lie and focus is."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+PHONE = {"width": 375, "height": 812}
+DESKTOP = {"width": 1200, "height": 900}
+
+
+def picture_of(pgm: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(pgm, np.uint8), cv2.IMREAD_COLOR)
+
+
+def choose(page: Page, photo: Path, slot: str = "#photo") -> None:
+    page.locator(f"{slot} input[type=file]").set_input_files(photo)
+
+
+def drag(page: Page, photo: Path) -> Any:
+    """What a browser hands over with a dropped or pasted photo."""
+    script = """([text, name]) => {
+      const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const carried = new DataTransfer();
+      carried.items.add(new File([bytes], name, { type: "image/png" }));
+      return carried;
+    }"""
+    return page.evaluate_handle(script, [base64.b64encode(photo.read_bytes()).decode(), photo.name])
+
+
+def detected(service: str, photo: Path) -> dict[str, Any]:
+    """The service's own answer about a photo, asked without the page."""
+    answer = httpx.post(f"{service}/v1/detect", files={"image": photo.read_bytes()}, timeout=60)
+    return answer.raise_for_status().json()  # type: ignore[no-any-return]
+
+
+def assert_marks_lie_on(page: Page, found: dict[str, Any], slot: str = "#photo") -> None:
+    """Every box and landmark is where the photo's own pixels say, on the photo as it is shown."""
+    shown = page.locator(f"{slot} img").bounding_box()
+    assert shown is not None
+    across, down = shown["width"] / found["image"]["width"], shown["height"] / found["image"]["height"]
+    assert across == pytest.approx(down, rel=0.01)
+    boxes = page.locator(f"{slot} .overlay rect.box")
+    expect(boxes).to_have_count(len(found["faces"]))
+    dots = [dot.bounding_box() for dot in page.locator(f"{slot} .overlay circle").all()]
+    assert len(dots) == 5 * len(found["faces"])
+    for at, face in enumerate(found["faces"]):
+        drawn, box = boxes.nth(at).bounding_box(), face["box"]
+        assert drawn is not None
+        assert drawn["x"] == pytest.approx(shown["x"] + box["left"] * across, abs=3)
+        assert drawn["y"] == pytest.approx(shown["y"] + box["top"] * down, abs=3)
+        assert drawn["width"] == pytest.approx(box["width"] * across, abs=6)
+        assert drawn["height"] == pytest.approx(box["height"] * down, abs=6)
+        for dot, (x, y) in zip(dots[5 * at : 5 * at + 5], face["landmarks"], strict=True):
+            assert dot is not None
+            assert dot["x"] + dot["width"] / 2 == pytest.approx(shown["x"] + x * across, abs=2)
+            assert dot["y"] + dot["height"] / 2 == pytest.approx(shown["y"] + y * down, abs=2)
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Presses Tab until `selector` has the focus, and sees that the focus is visible there."""
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            return
+    raise AssertionError(f"Tab does not reach {selector}")

@@ -1,0 +1,110 @@
+"""One Chromium and one service for all tests of the page; a script's or policy's fault fails the test it is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.serving.conftest import ServiceProcess
+from tests.serving.page.actions import DESKTOP, picture_of
+from tests.serving.page.chromium import chromium, write_y4m
+
+ENROLLED = (1, 2, 3, 4, 5)
+CAMERA_FACE = (232, 96, 184, 224)  # left, top, width, height of the photo within the camera's picture
+
+WATCH_POLICY = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
+"""
+
+
+@pytest.fixture(scope="session")
+def photos(
+    att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int, int], Path]:
+    """AT&T photos as PNG files, the kind a browser shows, by (person, number)."""
+    folder = tmp_path_factory.mktemp("photos")
+
+    def photo(person: int, number: int) -> Path:
+        path = folder / f"s{person}-{number}.png"
+        if not path.exists():
+            cv2.imwrite(str(path), picture_of(att[person, number]))
+        return path
+
+    return photo
+
+
+@pytest.fixture(scope="session")
+def browser(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium with person 3 before its camera, on grey."""
+    left, top, width, height = CAMERA_FACE
+    scene = np.full((480, 640, 3), 128, np.uint8)
+    face = cv2.resize(picture_of(att[3, 6]), (width, height), interpolation=cv2.INTER_CUBIC)
+    scene[top : top + height, left : left + width] = face
+    film = tmp_path_factory.mktemp("camera") / "scene.y4m"
+    write_y4m(film, scene)
+    with chromium(film) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def service(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a service with a collection `demo` of five people."""
+    folder = tmp_path_factory.mktemp("service")
+    process = ServiceProcess(folder / "home", folder / "service.log")
+    try:
+        with httpx.Client(base_url=process.url, timeout=60) as http:
+            assert http.post("/v1/collections", json={"id": "demo"}).status_code == 201
+            for person in ENROLLED:
+                files = [("image", att[person, number]) for number in (1, 2, 3)]
+                path = f"/v1/collections/demo/persons/s{person}/faces"
+                assert http.post(path, files=files, params={"create": True}).status_code == 201
+        yield process.url
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages in fresh profiles; at the end no script may have failed and no policy been violated."""
+    opened: list[tuple[Page, list[str]]] = []
+
+    def open_at(address: str, viewport: dict[str, int] = DESKTOP, **profile: Any) -> Page:
+        context = browser.new_context(viewport=viewport, **profile)  # type: ignore[arg-type]
+        context.grant_permissions(["camera"])
+        context.set_default_timeout(20_000)
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if is_fault(said.type, said.text) else None)
+        page.add_init_script(WATCH_POLICY)
+        page.goto(address)
+        expect(page.locator("#service")).not_to_be_empty()
+        opened.append((page, faults))
+        return page
+
+    yield open_at
+    for page, faults in opened:
+        assert page.evaluate("window.violations") == []
+        assert faults == []
+        page.context.close()
+
+
+@pytest.fixture
+def page(service: str, open_page: Callable[..., Page]) -> Page:
+    """The page with the collection `demo` chosen by its address."""
+    return open_page(f"{service}/#collection=demo")
+
+
+def is_fault(kind: str, text: str) -> bool:
+    """An error on the console, but for Chromium's own line about each 4xx answer, which the page tells in words."""
+    return kind in ("error", "warning") and not re.match(r"Failed to load resource: .* status of 4\d\d", text)
