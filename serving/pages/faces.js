@@ -82,7 +82,7 @@ function quality(face) {
     ["size", `${Math.round(q.face_size)} px`],
     ["sharpness", Math.round(q.sharpness)],
     ["brightness", Math.round(q.brightness)],
-    ["turned", `${Math.round(q.yaw)}°, ${Math.round(q.pitch)}°, ${Math.round(q.roll)}°`],
+    ["turned", [q.yaw, q.pitch, q.roll].map(words.degrees).join(", ")],
   ];
   const list = element("dl", { class: "facts" });
   for (const [name, value] of facts) {

@@ -38,6 +38,8 @@ export function stranger(rate, extrapolated, where = "") {
 
 export const cosine = (value) => value.toFixed(3).replace("-", "−");
 
+export const degrees = (value) => `${String(Math.round(value) || 0).replace("-", "−")}°`;
+
 export const count = (number, noun, plural = `${noun}s`) => `${plain(number)} ${number === 1 ? noun : plural}`;
 
 /** The refusal's own message, and the reasons of each image it refused. */
