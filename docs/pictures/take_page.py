@@ -19,7 +19,7 @@ from evaluation.datasets.att import att_faces
 from tests.serving.page.chromium import ARGUMENTS, chromium_path
 
 PICTURE = Path(__file__).with_name("page.png")
-PERSON, NUMBER = 8, 9
+PERSON, NUMBER = 12, 9
 
 
 def main(address: str) -> None:
