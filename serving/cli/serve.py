@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +37,9 @@ def run(settings: Settings) -> None:
     with _listen(settings) as listener:
         app = create_app(settings)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=30)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises the signal again once it has shut down; by then it has been obeyed.
+            signal.signal(number, lambda *_: None)
         _Announcing(config, listener).run(sockets=[listener])
 
 
