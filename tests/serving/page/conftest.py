@@ -18,6 +18,7 @@ from tests.serving.page.actions import DESKTOP, picture_of
 from tests.serving.page.chromium import chromium, write_y4m
 
 ENROLLED = (1, 2, 3, 4, 5)
+PATIENCE_MS = 20_000  # of a wait that fails; a busy machine must not fail a test
 CAMERA_FACE = (232, 96, 184, 224)  # left, top, width, height of the photo within the camera's picture
 
 WATCH_POLICY = """
@@ -52,6 +53,7 @@ def browser(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPath
     scene[top : top + height, left : left + width] = face
     film = tmp_path_factory.mktemp("camera") / "scene.y4m"
     write_y4m(film, scene)
+    expect.set_options(timeout=PATIENCE_MS)
     with chromium(film) as started:
         yield started
 
@@ -81,7 +83,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     def open_at(address: str, viewport: dict[str, int] = DESKTOP, **profile: Any) -> Page:
         context = browser.new_context(viewport=viewport, **profile)  # type: ignore[arg-type]
         context.grant_permissions(["camera"])
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))

