@@ -109,7 +109,7 @@ class Analyzer:
         ]
         if wanted:
             crops = [self._crop(images[at], faces[at][rank]) for at, rank in wanted]
-            rows = self._embedder.embed(np.stack(crops))
+            rows = self._embedder.embed(_stacked(crops))
             for (at, rank), row in zip(wanted, rows, strict=True):
                 faces[at][rank] = replace(faces[at][rank], embedding=row)
         return [
@@ -151,7 +151,12 @@ class Analyzer:
         for group in groups.values():
             for start in range(0, len(group), DETECTED_AT_ONCE):
                 run = group[start : start + DETECTED_AT_ONCE]
-                batch = np.stack([shown[at][1].draw(shown[at][0]) for at in run])
+                batch = _stacked([shown[at][1].draw(shown[at][0]) for at in run])
                 for at, candidates in zip(run, self._detector.find(batch), strict=True):
                     found[at] = shown[at][1].back(candidates)
         return [candidates for candidates in found if candidates is not None]
+
+
+def _stacked(images: list[Image]) -> NDArray[np.uint8]:
+    """(N, H, W, 3) of N images of one size; a single one is not copied."""
+    return images[0][None] if len(images) == 1 else np.stack(images)

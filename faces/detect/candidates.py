@@ -56,7 +56,10 @@ def area(box: NDArray[np.float32]) -> float:
 
 
 def by_image(images: int, parts: list[Part]) -> list[Candidates]:
-    """Sort what all strides found in a batch by image."""
+    """Sort what the strides that found anything found in a batch by image."""
+    if not parts:
+        empty = np.zeros((0, 4), np.float32)
+        return [Candidates(empty, np.zeros((0, 5, 2), np.float32), empty[:, 0])] * images
     image, boxes, landmarks, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     if images == 1:
         return [Candidates(boxes, landmarks, scores)]

@@ -31,6 +31,8 @@ def decode(outputs: Sequence[NDArray[np.float32]], width: int, score: float) -> 
     for level, stride in enumerate(STRIDES):
         confidence, boxes, points = batched[level][:, :, 0], batched[level + 3], batched[level + 6]
         image, anchor = np.nonzero(confidence >= score)
+        if not anchor.size:
+            continue
         row, column = np.divmod(anchor // ANCHORS, width // stride)
         corner = np.stack([column, row], axis=1).astype(np.float32) * stride  # (N, 2)
         reach = boxes[image, anchor] * stride

@@ -30,6 +30,8 @@ def decode(outputs: Mapping[str, NDArray[np.float32]], width: int, score: float)
         confidence = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]
         # Compared before the root is taken: of thousands of cells few remain.
         image, cell = np.nonzero(confidence >= score * score)
+        if not cell.size:
+            continue
         row, column = np.divmod(cell, width // stride)
         corner = np.stack([column, row], axis=1).astype(np.float32)  # (N, 2)
         box = outputs[f"bbox_{stride}"][image, cell]
