@@ -1,7 +1,7 @@
 """Which short codes to scan: PQ4 against RaBitQ on real embeddings, both re-ranked by exact cosines.
 
-`python benchmarks/codes.py --embeddings FILE.npz` reads `emb` (n, D) and `label` (n,).
-`python benchmarks/codes.py --pack NAME --crops FOLDER` first embeds aligned crops from tars of
+`python -m benchmarks.codes --embeddings FILE.npz` reads `emb` (n, D) and `label` (n,).
+`python -m benchmarks.codes --pack NAME --crops FOLDER` first embeds aligned crops from tars of
 `person/file.jpg`.
 """
 

@@ -1,6 +1,6 @@
 """How fast precomputed templates are enrolled, each batch durable and searchable before the next.
 
-`python benchmarks/enroll_templates.py [--rows 100000] [--json]`; bar: 5,000 a second at 512 dimensions.
+`python -m benchmarks.enroll_templates [--rows 100000] [--json]`; bar: 5,000 a second at 512 dimensions.
 """
 
 from __future__ import annotations

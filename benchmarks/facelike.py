@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 IMPOSTOR_STD = 0.057
 GENUINE_MEAN = 0.66
+SHARE_STD = 0.14
+"""How much the part of a photo that is its person varies."""
 
 
 class FaceLike:
     """People as directions, photos as people plus noise.
 
-    Two strangers' cosines have mean 0 and standard deviation .057, two photos of one person .66 on average. The
+    Two strangers' cosines have mean 0 and standard deviation .057, two photos of one person .66 on average,
+    with a standard deviation of about .09: there are bad photos too. The
     variance falls off over the directions of the space (an effective dimension of 1 / .057**2 = 308, or half the
     dimension where that is less), which a random rotation then mixes.
     """
@@ -40,7 +43,9 @@ class FaceLike:
     def photos(self, people: Float32, seed: int) -> Float32:
         """(count, D) unit templates, one new photo of each person."""
         noise = _unit(self._draw(np.random.default_rng([self._seed, 2, seed]), len(people)))
-        return _unit(np.sqrt(GENUINE_MEAN) * people + np.sqrt(1 - GENUINE_MEAN) * noise)
+        share = np.random.default_rng([self._seed, 3, seed]).normal(GENUINE_MEAN, SHARE_STD, len(people))
+        share = np.clip(share, 0.02, 0.98).astype(np.float32)[:, None]
+        return _unit(np.sqrt(share) * people + np.sqrt(1 - share) * noise)
 
     def blocks(self, count: int, size: int = 50_000) -> Iterator[Float32]:
         """One photo each of `count` people, in blocks of (size, D)."""

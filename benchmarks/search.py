@@ -1,0 +1,122 @@
+"""Exact beside fast search on face-like templates: latency, agreement, open-set error, memory.
+
+`python -m benchmarks.search [--rows 100000 1000000] [--json]`; bar at 1M x 512: at most 4 ms CPU a query at an
+agreement of at least .999. One probe at a time, one thread, as a server answers them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.facelike import FaceLike
+from index.engine.base import SearchedRows, Space
+from index.engine.held import Held, Tuning
+from index.records import Fusion, Precision, Search
+from index.template import Float32, stored, unit_rows
+
+BLOCK = 50_000
+
+
+def resident_mib(kind: str = "RssAnon") -> float:
+    """Memory of this process by kind, MiB (Linux)."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith(kind))
+
+
+def blocks(made: FaceLike, rows: int) -> Iterator[SearchedRows]:
+    for number, block in enumerate(made.blocks(rows, BLOCK)):
+        persons = np.arange(number * BLOCK, number * BLOCK + len(block))
+        yield SearchedRows(persons, persons, stored(block, Precision.FLOAT16))
+
+
+def timed(held: Held, probes: Float32) -> tuple[dict[str, float], NDArray[np.int64], Float32]:
+    """Figures, best person and its cosine of probes asked one by one."""
+    held.search(probes[:1], 1, -1.0)
+    persons, scores, walls = [], [], []
+    cpu = time.process_time()
+    for probe in probes:
+        began = time.perf_counter()
+        hits = held.search(probe[None], 1, -1.0).hits[0]
+        walls.append(time.perf_counter() - began)
+        persons.append(hits.persons[0])
+        scores.append(hits.cosines[0])
+    cpu = time.process_time() - cpu
+    figures = {
+        "cpu_ms": cpu / len(probes) * 1e3,
+        "wall_ms_p50": float(np.quantile(walls, 0.5)) * 1e3,
+        "wall_ms_p99": float(np.quantile(walls, 0.99)) * 1e3,
+    }
+    return figures, np.array(persons), np.array(scores, np.float32)
+
+
+def measure(rows: int, dimension: int, probes: int, candidates: int) -> list[dict[str, Any]]:
+    made = FaceLike(dimension)
+    people = np.concatenate([made.people(block, 64) for block in range(-(-rows // BLOCK))])
+    known = np.concatenate([np.arange(64) + block * BLOCK for block in range(-(-rows // BLOCK))])
+    chosen = np.random.default_rng(9).permutation(np.flatnonzero(known < rows))[:probes]
+    mates = unit_rows(made.photos(people[chosen], 10_001), dimension)
+    strangers = unit_rows(made.photos(made.people(10_002, probes), 10_003), dimension)
+
+    space = Space(1, "benchmark", dimension, Fusion.MEAN, Search.FAST, Precision.FLOAT16)
+    held = Held(space, Tuning(candidates=candidates))
+    began = time.process_time()
+    held.rebuild(space, blocks(made, rows), 1)
+    build = time.process_time() - began
+    table: list[dict[str, Any]] = []
+    nothing = SearchedRows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, dimension), np.float16))
+    answers = {}
+    for mode in (Search.FAST, Search.EXACT):
+        held.apply(replace(space, search=mode), nothing.persons, nothing, 1)
+        figures, persons, scores = timed(held, mates)
+        _, other_persons, other = timed(held, strangers)
+        answers[mode] = persons, other_persons
+        threshold = float(np.quantile(other, 0.99))
+        found = persons == known[chosen]
+        table.append(
+            {
+                "rows": rows,
+                "search": str(mode),
+                **figures,
+                "rank1": float(found.mean()),
+                "fnir_at_fpir_1pct": float(1 - np.mean(found & (scores > threshold))),
+                "threshold": threshold,
+                "anonymous_mib": resident_mib(),
+            }
+        )
+    table[0]["build_cpu_s_with_data"] = build
+    fast, exact = answers[Search.FAST], answers[Search.EXACT]
+    table[0]["agreement_mates"] = float(np.mean(fast[0] == exact[0]))
+    table[0]["agreement_strangers"] = float(np.mean(fast[1] == exact[1]))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--dimension", type=int, default=512)
+    parser.add_argument("--probes", type=int, default=500, help="of each kind: with a mate, strangers")
+    parser.add_argument("--candidates", type=int, default=Tuning().candidates)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    table = [
+        line
+        for rows in options.rows
+        for line in measure(rows, options.dimension, options.probes, options.candidates)
+    ]
+    if options.json:
+        print(json.dumps(table))
+        return
+    for line in table:
+        print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
+
+
+if __name__ == "__main__":
+    main()
