@@ -83,9 +83,10 @@ def demo(
 
 
 def export(photos: Sequence[AttPhoto], folder: Path) -> Path:
-    """The photos as FOLDER/PERSON/NUMBER.pgm, for the reader to try other commands on."""
+    """The photos as FOLDER/known and FOLDER/new, for the reader to try other commands on."""
     for photo in photos:
-        target = folder / _name(photo) / f"{photo.number}.pgm"
+        part = "known" if _is_enrolled(photo) else "new"
+        target = folder / part / _name(photo) / f"{photo.number}.pgm"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(photo.path.read_bytes())
