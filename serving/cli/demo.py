@@ -123,10 +123,8 @@ def running_service(home: Path) -> Iterator[str]:
 
 def measure(service: Client, photos: Sequence[AttPhoto], say: Callable[[str], None]) -> Figures:
     """Enrols, verifies, identifies, and puts the figures together."""
-    gallery = [
-        photo for photo in photos if photo.person <= ENROLLED_PEOPLE and photo.number <= ENROLLED_PHOTOS
-    ]
-    probes = [photo for photo in photos if photo.person > ENROLLED_PEOPLE or photo.number > ENROLLED_PHOTOS]
+    gallery = [photo for photo in photos if _is_enrolled(photo)]
+    probes = [photo for photo in photos if not _is_enrolled(photo)]
     _fresh_collection(service)
     report = _enrol(service, gallery)
     say(f"Enrolled {report.enrolled} photos of {report.persons} people in {report.seconds:.1f} s.")
@@ -222,6 +220,10 @@ def _report(figures: Figures) -> None:
 def _each(what: str, items: Sequence[Item], ask: Callable[[Item], Found]) -> list[Found]:
     with photo_progress() as bar, ThreadPoolExecutor(WORKERS) as pool:
         return list(bar.track(pool.map(ask, items), total=len(items), description=what))
+
+
+def _is_enrolled(photo: AttPhoto) -> bool:
+    return photo.person <= ENROLLED_PEOPLE and photo.number <= ENROLLED_PHOTOS
 
 
 def _name(photo: AttPhoto) -> str:
