@@ -33,7 +33,9 @@ def listing(home: Home = None, as_json: Json = False) -> None:
     with told_errors():
         keys = _ring(home).all()
     if as_json:
-        rows = [{"id": key.id, "name": key.name, "scope": key.scope, "created_at": key.created_at} for key in keys]
+        rows = [
+            {"id": key.id, "name": key.name, "scope": key.scope, "created_at": key.created_at} for key in keys
+        ]
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
     table = Table("id", "scope", "name", "created", box=None, header_style="dim")
@@ -43,7 +45,9 @@ def listing(home: Home = None, as_json: Json = False) -> None:
 
 
 @keys_app.command()
-def revoke(identity: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")], home: Home = None) -> None:
+def revoke(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")], home: Home = None
+) -> None:
     """Revokes a key; a running service refuses it from its next request."""
     with told_errors():
         found = _ring(home).revoke(identity)
