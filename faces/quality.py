@@ -30,7 +30,7 @@ class QualityLimits:
     The first three are where spoilt photos begin to lose their person (`python -m benchmarks.quality`, default
     pack, LFW): the worst 5 % of templates keep a cosine of 0.82 with the untouched photo's at 28 pixels (0.68
     at 20), 0.82 at sharpness 17 (0.63 at 8.5) and 0.84 at brightness 22 (0.50 at 11). Yaw, pitch and score lie
-    just outside what LFW's photos show (99 % within 46, 25 and above 0.90).
+    outside what LFW's photos show (99 % within 47 and 18 degrees and above 0.90).
     """
 
     face_size: float = 28.0
