@@ -21,7 +21,7 @@ Photo = bytes | Path
 BUSY = (429, 503)
 
 
-class ApiFailure(Exception):  # noqa: N818 - what the service calls a failure
+class ApiFailure(Exception):
     """The service refused or could not answer. code and details are the envelope's."""
 
     def __init__(

@@ -15,7 +15,6 @@ from serving.routes.photos import One
 from serving.schemas import FaceOut, Rejected
 from serving.service import Service
 
-
 PIXELS_AT_ONCE = 16_000_000
 """Decoded pixels of one batch, beyond which it is analysed before the next photo is decoded."""
 

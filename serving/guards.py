@@ -121,7 +121,7 @@ class BodyLimit:
         await refuse(scope, send, 413, "too_large", message)
 
 
-class _BodyTooLarge(Exception):  # noqa: N818 - a signal between two layers, not an error that anyone sees
+class _BodyTooLarge(Exception):
     pass
 
 
