@@ -23,7 +23,7 @@ class GallerySettings:
     path: Path
     engine: str = "faiss-cpu"
     fast_from: int = 20_000
-    candidates: int = 200
+    candidates: int = 400
     search_threads: int = 1
     snapshot_every: int = 100_000
     background: bool = True

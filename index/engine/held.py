@@ -10,7 +10,7 @@ import numpy as np
 
 from index.engine import search as search_module
 from index.engine.base import Answer, EngineStats, Keys, SearchedRows, Space
-from index.engine.codes import SAMPLE, Coder, encoded
+from index.engine.codes import BITS, SAMPLE, Coder, encoded
 from index.engine.rows import NEVER, Delta, Segment, View, changed, emptied, merged, sealed, swapped
 from index.engine.scan import Scanner
 from index.records import Fusion, Search
@@ -30,11 +30,17 @@ class Tuning:
     """
 
     fast_from: int = 20_000
-    candidates: int = 200
+    candidates: int = 400
     delta_rows: int = 4096
     segment_rows: int = 1 << 18
     small_segments: int = 6
     train_from: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.train_from < 1 << BITS:
+            raise ValueError(
+                f"train_from is {self.train_from}, codes are learnt from {1 << BITS} rows or more"
+            )
 
 
 class Held:

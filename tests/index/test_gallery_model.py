@@ -22,8 +22,8 @@ from tests.index.conftest import CONTRACT, unit
 DIMENSION = 8
 VECTORS = np.random.default_rng(6).standard_normal((40, DIMENSION))
 # So small that a few faces make segments, merges and codes.
-TINY = Tuning(fast_from=8, train_from=8, delta_rows=4, segment_rows=8, small_segments=1)
-PERSON = st.sampled_from([f"p{n}" for n in range(8)])
+TINY = Tuning(fast_from=16, train_from=16, delta_rows=4, segment_rows=8, small_segments=1)
+PERSON = st.sampled_from([f"p{n}" for n in range(24)])
 FACE = st.tuples(st.integers(0, 39), st.sampled_from([0.0, 0.3, 1.0]))
 
 
@@ -44,8 +44,10 @@ class GalleryModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "gallery"):
-            self.gallery.close()
-            self.folder.cleanup()
+            try:
+                self.gallery.close()
+            finally:
+                self.folder.cleanup()
 
     @rule(person=PERSON, faces=st.lists(FACE, min_size=1, max_size=4))
     def add(self, person: str, faces: list[tuple[int, float]]) -> None:
