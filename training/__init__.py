@@ -1,1 +1,1 @@
-"""From a folder of faces to a model pack: losses, sharded classifier, trainer, export. Nothing here is imported by the service."""
+"""From a folder of faces to a model pack: losses, sharded classifier, trainer, export; the service imports none of it."""
