@@ -1,6 +1,4 @@
-"""A pack's calibration on all pairs of different people in LFW, without the photos whose labels are known to
-be wrong; embeds nothing and writes no manifest.
-"""
+"""A pack's calibration on all pairs of different people in LFW; embeds nothing and writes no manifest."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from evaluation.calibration import RateInterval, calibrate, fnmr_at, rate_interval
 from evaluation.datasets.lfw import person_of
-from evaluation.datasets.lfw_label_errors import NOT_IMPOSTORS, WRONG_LABELS
+from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
 from evaluation.embedding import EmbeddedSet
 from evaluation.impostors import AllPairs, count_all_pairs
 from evaluation.verification import Scores
@@ -74,8 +72,9 @@ def lfw_calibration(
         f"LFW deep-funneled: {int(pairs.impostor.sum())} pairs of different people, "
         f"all among {len(keep)} photos of {len(set(people))} people"
     )
-    if excluded:
-        data += f"; {excluded} photos with known label errors left out"
+    merged = len({person_of(name) for name in kept_names}) - len(set(people))
+    if excluded or merged:
+        data += f"; {excluded} photos with wrong labels left out, {merged} second names of one person merged"
     calibration = calibrate(pairs.impostor, pairs.strongest, people, data)
     return LfwCalibration(
         calibration=calibration,
@@ -102,4 +101,4 @@ def _level(
 
 
 def _one_person(name: str) -> str:
-    return NOT_IMPOSTORS.get(name, name)
+    return SAME_PERSON.get(name, name)
