@@ -1,1 +1,1 @@
-"""From a folder of faces to a model pack: losses, sharded classifier, trainer, export; the service imports none of it."""
+"""From a folder of faces to a model pack: losses, sharded classifier, trainer, export. The service imports none."""
