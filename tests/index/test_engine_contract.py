@@ -176,7 +176,7 @@ def test_exact_and_fast_agree_on_top_one_scores_and_open_set_error(tmp_path):
 
     Whose nearest stranger is found matters less, as long as he is as near: that is what sets thresholds.
     """
-    dimension, count, probes = 256, 12_000, 1000
+    dimension, count, probes = 128, 12_000, 1000
     made = FaceLike(dimension, 7)
     people = made.people(0, count)
     rows = made.photos(people, 0)
