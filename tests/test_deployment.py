@@ -133,6 +133,11 @@ def test_a_target_says_where_it_computes(target: str, provider: str, engine: str
     assert made.keys_required
 
 
+@pytest.mark.parametrize("target", ["build-cpu", "cpu", "cuda"])
+def test_an_image_reports_its_use_to_nobody(target: str, stages: Stages) -> None:
+    assert environment(stages[target])["ORT_DISABLE_TELEMETRY"] == "1"
+
+
 def test_the_cpu_wheels_are_gone_before_the_gpu_wheels_come(stages: Stages) -> None:
     (swap,) = [rest for word, rest in stages["build-cuda"] if word == "RUN" and "onnxruntime-gpu" in rest]
     assert swap.index("uninstall -y onnxruntime faiss-cpu") < swap.index("install 'onnxruntime-gpu")
