@@ -1,7 +1,5 @@
 """What can go wrong in the gallery, with the values a caller needs to act; messages are written for users."""
 
-
-
 from __future__ import annotations
 
 

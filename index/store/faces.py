@@ -9,13 +9,13 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from index.errors import InvalidRecord, PersonExists, UnknownFace
 from index.record_rules import check_face, check_person, metadata_object, metadata_text
 from index.records import FaceRecord, NewFace, NewPerson, Person, Precision, Written
 from index.store import clock, collections, log, persons
+from index.store.bulk import insert_rows
 from index.store.schema import crops, faces
 from index.store.schema import persons as persons_table
 from index.template import Rows, mean_template, packed, stored, unit_rows, unpacked, widened
@@ -68,8 +68,8 @@ def add_many(
         for new in missing:
             check_person(new)
             mine = places[new.id]
-            weights = np.array([items[place][1].quality for place in mine])
-            templates.append((len(mine), _template(rows[mine], weights)))
+            template = _template(rows[mine], [items[place][1].quality for place in mine])
+            templates.append((len(mine), template))
         keys.update(persons.insert_many(connection, found, missing, templates))
     owners = [(keys[person_id], person_id) for person_id, _ in items]
     records = _insert(connection, found, owners, [face for _, face in items], rows)
@@ -85,11 +85,11 @@ def _rows(collection: Row[Any], new: Sequence[NewFace]) -> Rows:
     return stored(units, Precision(collection.precision))
 
 
-def _template(rows: Rows, weights: NDArray[np.float64]) -> bytes:
+def _template(rows: Rows, weights: Sequence[float]) -> bytes:
     """The stored mean of a person's stored samples (n, D)."""
     if len(rows) == 1:
         return packed(rows[0])
-    mean = mean_template(widened(rows), weights)[None]
+    mean = mean_template(widened(rows), np.array(weights))[None]
     return packed(mean[0].astype(rows.dtype))
 
 
@@ -101,23 +101,18 @@ def _insert(
     rows: Rows,
 ) -> list[FaceRecord]:
     now, ids = clock.now(), _ids(len(new))
+    columns = ("person_key", "id", "quality", "detail", "vector", "created_at")
     values = [
-        {
-            "person_key": owner,
-            "id": id,
-            "quality": float(face.quality),
-            "detail": metadata_text(face.detail, "detail"),
-            "vector": packed(row),
-            "created_at": now,
-        }
+        (owner, id, float(face.quality), metadata_text(face.detail, "detail"), packed(row), now)
         for (owner, _), face, id, row in zip(owners, new, ids, rows, strict=True)
     ]
-    connection.execute(insert(faces), values)
+    insert_rows(connection, faces, columns, values)
     if collection.keep_crops:
         _keep_crops(connection, ids, new)
     collections.count(connection, collection.key, faces_more=len(new))
+    created = clock.moment(now)
     return [
-        FaceRecord(id, person_id, float(face.quality), dict(face.detail), clock.moment(now))
+        FaceRecord(id, person_id, float(face.quality), dict(face.detail), created)
         for (_, person_id), face, id in zip(owners, new, ids, strict=True)
     ]
 
@@ -150,7 +145,7 @@ def refresh(connection: Connection, collection: Row[Any], keys: Iterable[int]) -
         for key, group in groupby(connection.execute(query), key=lambda sample: int(sample.person_key)):
             samples = list(group)
             rows = unpacked([sample.vector for sample in samples], collection.dimension, precision)
-            template = _template(rows, np.array([sample.quality for sample in samples]))
+            template = _template(rows, [sample.quality for sample in samples])
             changes.append({"person": key, "n": len(samples), "mean": template, "now": now})
             empty.discard(key)
         changes.extend({"person": key, "n": 0, "mean": None, "now": now} for key in empty)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from index.errors import InvalidRecord, PersonExists, UnknownPerson
 from index.record_rules import check_name, check_person, metadata_object, metadata_text
 from index.records import Metadata, NewPerson, Person
 from index.store import clock, collections, log
+from index.store.bulk import insert_rows
 from index.store.schema import crops, faces, persons
 
 AT_ONCE = 500
@@ -44,20 +45,21 @@ def insert_many(
     templates: of each person, how many faces it is the mean of, and the stored row.
     """
     now = clock.now()
+    columns = ("collection_key", "id", "name", "metadata", "faces", "template", "created_at", "updated_at")
     rows = [
-        {
-            "collection_key": collection.key,
-            "id": person.id,
-            "name": person.name,
-            "metadata": metadata_text(person.metadata, "metadata"),
-            "faces": faces,
-            "template": template,
-            "created_at": now,
-            "updated_at": now,
-        }
+        (
+            collection.key,
+            person.id,
+            person.name,
+            metadata_text(person.metadata, "metadata"),
+            faces,
+            template,
+            now,
+            now,
+        )
         for person, (faces, template) in zip(new, templates, strict=True)
     ]
-    connection.execute(insert(persons), rows)
+    insert_rows(connection, persons, columns, rows)
     collections.count(connection, collection.key, persons_more=len(rows))
     return keys_of(connection, collection, [person.id for person in new])
 
