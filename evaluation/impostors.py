@@ -30,13 +30,14 @@ class StrongPair:
 @dataclass(frozen=True)
 class AllPairs:
     """genuine, impostor: (BINS,) int64, pairs a bin; bin k holds the cosines from -1 + k * 1e-4 up to the
-    next edge.
-
-    strongest: the impostor pairs of highest cosine, falling, at most as many as were asked for.
+    next edge. impostor_people: (BINS,) float64, the impostor pairs with one vote for each pair of people,
+    shared by all their photos; it sums to the number of pairs of people. strongest: the impostor pairs of
+    highest cosine, falling, at most as many as were asked for.
     """
 
     genuine: Counts
     impostor: Counts
+    impostor_people: NDArray[np.float64]
     strongest: tuple[StrongPair, ...]
 
 
@@ -46,9 +47,9 @@ def bin_edges() -> NDArray[np.float64]:
     return edges
 
 
-def at_or_above(counts: Counts) -> Counts:
-    """(BINS,) counts a bin -> (BINS,) pairs whose cosine is at or above each bin's lower edge."""
-    total: Counts = np.cumsum(counts[::-1])[::-1]
+def at_or_above(counts: NDArray[Any]) -> NDArray[Any]:
+    """(BINS,) counts a bin -> (BINS,) what lies at or above each bin's lower edge."""
+    total: NDArray[Any] = np.cumsum(counts[::-1])[::-1]
     return total
 
 
@@ -63,7 +64,7 @@ def count_all_pairs(
     """Counts all N (N - 1) / 2 pairs of embeddings (N, D), unit rows, by cosine, genuine and impostor apart.
 
     Cosines are float32 products, so a pair nearer than about 1e-7 to an edge may fall on its other side.
-    `progress` is called with the rows done after each block. Memory is about block * N * 25 bytes. ValueError
+    `progress` is called with the rows done after each block. Memory is about block * N * 40 bytes. ValueError
     for rows that are not finite or not of unit length, naming the first.
     """
     rows = np.ascontiguousarray(embeddings, dtype=np.float32)
@@ -75,7 +76,9 @@ def count_all_pairs(
         raise ValueError(
             f"row {wrong[0]} has length {lengths[wrong[0]]:.4g}; every row must be a unit vector"
         )
-    _, identity = np.unique(np.asarray(people), return_inverse=True)
+    _, identity, photos = np.unique(np.asarray(people), return_inverse=True, return_counts=True)
+    vote = 1.0 / photos[identity]  # (N,) float64
+    votes = np.zeros(BINS)
     totals = np.zeros((2, BINS + 1), dtype=np.int64)  # impostor, genuine; last: the diagonal and below
     kept = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     for start in range(0, len(rows), block):
@@ -85,13 +88,16 @@ def count_all_pairs(
         bins = _bins(cosines)
         bins[np.tril_indices(stop - start, m=len(rows) - start)] = BINS
         totals += np.bincount((bins + same * (BINS + 1)).ravel(), minlength=2 * (BINS + 1)).reshape(2, -1)
+        bins[same] = BINS
+        shared = vote[start:stop, None] * vote[None, start:]
+        votes += np.bincount(bins.ravel(), weights=shared.ravel(), minlength=BINS + 1)[:BINS]
         if strongest:
-            cosines[same | (bins == BINS)] = -np.inf
+            cosines[bins == BINS] = -np.inf
             kept = _merge_strongest(kept, cosines, start, strongest)
         if progress is not None:
             progress(stop - start)
     pairs = (StrongPair(int(i), int(j), float(c)) for i, j, c in zip(*kept, strict=True))
-    return AllPairs(genuine=totals[1, :BINS].copy(), impostor=totals[0, :BINS].copy(), strongest=tuple(pairs))
+    return AllPairs(totals[1, :BINS].copy(), totals[0, :BINS].copy(), votes, tuple(pairs))
 
 
 def _bins(cosines: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -1,4 +1,6 @@
-"""Every photo becomes an embedding: the right face of several, and a part of the photo where no face is found."""
+"""Every photo becomes an embedding: the right face of several, and a part of the photo where no face is
+found.
+"""
 
 from __future__ import annotations
 

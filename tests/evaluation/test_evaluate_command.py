@@ -1,4 +1,6 @@
-"""`cocircle evaluate lfw` from end to end on a small set of real faces in LFW's layout, made of the AT&T photos."""
+"""`cocircle evaluate lfw` from end to end on a small set of real faces in LFW's layout, made of the AT&T
+photos.
+"""
 
 from __future__ import annotations
 

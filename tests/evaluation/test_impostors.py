@@ -32,6 +32,10 @@ def test_blocks_count_every_pair_once_as_a_double_loop_does(
             cosines[names[i] == names[j]].append(cosine)
             if names[i] != names[j]:
                 impostors.append((cosine, i, j))
+    sizes = {name: names.count(name) for name in names}
+    votes = [1 / (sizes[names[i]] * sizes[names[j]]) for _, i, j in impostors]
+    assert counted.impostor_people.sum() == pytest.approx(sum(votes))
+    assert (counted.impostor_people > 0).tolist() == (counted.impostor > 0).tolist()
     for counts, expected in ((counted.genuine, cosines[True]), (counted.impostor, cosines[False])):
         assert counts.sum() == len(expected)
         values = np.repeat(bin_edges(), counts)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.datasets.lfw import Lfw, open_lfw
+from evaluation.datasets.lfw import Lfw, open_lfw, person_of
+from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
 from evaluation.embedding import embed_photos
 from evaluation.lfw_run import run_lfw
 from evaluation.verification import pair_cosines
@@ -35,6 +36,15 @@ def lfw() -> Lfw:
 @contextmanager
 def silent(what: str, total: int) -> Iterator[object]:
     yield lambda done: None
+
+
+def test_every_listed_label_error_is_a_photo_or_a_name_of_lfw(lfw: Lfw) -> None:
+    assert lfw.rest is not None
+    names = {*lfw.images.names, *lfw.rest.names}
+    assert len(names) == 13_233
+    assert names >= WRONG_LABELS
+    assert {person_of(name) for name in names} >= {*SAME_PERSON, *SAME_PERSON.values()}
+    assert not SAME_PERSON.keys() & set(SAME_PERSON.values())
 
 
 def test_the_calibrated_threshold_separates_real_pairs(lfw: Lfw) -> None:
