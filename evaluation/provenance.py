@@ -12,7 +12,7 @@ from evaluation.datasets.images import combined_digest
 DISTRIBUTIONS = ("cocircle", "numpy", "onnxruntime", "opencv-python-headless")
 
 # What stands between an encoded image and its embedding, beside the pack's files.
-PIPELINE = ("image", "image_header", "view", "planes", "detect", "align", "embed", "session", "analyzer")
+PIPELINE = ("image", "image_header", "view", "planes", "detect", "refine", "align", "embed", "session", "analyzer")
 
 
 def pipeline_digest() -> str:

@@ -37,10 +37,16 @@ def similarity(source: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64
 def align(image: Image, landmarks: NDArray[np.float32], side: int = CROP) -> Crop:
     """Cut out a face as (side, side, 3) uint8 by its (5, 2) landmarks; black where the image ends.
 
-    For a side other than 112 the template is scaled by side / 112. A face more than twice as large as the
-    crop is averaged down first: sampling it directly would alias.
+    For a side other than 112 the template is scaled by side / 112.
     """
-    matrix = similarity(landmarks, TEMPLATE * (side / CROP))
+    return cut(image, similarity(landmarks, TEMPLATE * (side / CROP)), side)
+
+
+def cut(image: Image, matrix: NDArray[np.float64], side: int) -> Image:
+    """(side, side, 3) uint8: the image under a similarity (2, 3), black where it ends.
+
+    What is shown less than half its size is averaged down first: sampling it directly would alias.
+    """
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if 0 < scale <= 0.5:
         image, matrix = _shrink(image, matrix, side, int(1 / scale))

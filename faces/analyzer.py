@@ -16,6 +16,7 @@ from faces.embed import Embedder
 from faces.face import Detection, Face, Image
 from faces.pack import ModelPack
 from faces.quality import DEFAULT_LIMITS, QualityLimits, judge
+from faces.refine import refined
 from faces.session import Provider, Session
 from faces.view import View, bordered_view, first_view, needs_border
 
@@ -98,8 +99,8 @@ class Analyzer:
                     f"image {at} should be (H, W, 3) uint8 and not empty, got {image.shape} {image.dtype}"
                 )
         faces = [
-            [self._face(image, detection) for detection in detections[:max_faces]]
-            for image, detections in zip(images, self._detect(images), strict=True)
+            [self._face(image, detection) for detection in detections]
+            for image, detections in zip(images, self._detect(images, max_faces), strict=True)
         ]
         wanted = [
             (at, rank)
@@ -129,7 +130,7 @@ class Analyzer:
         side = self.pack.embedder.input
         return face.crop if side == CROP else align(image, face.detection.landmarks, side)
 
-    def _detect(self, images: Sequence[Image]) -> list[list[Detection]]:
+    def _detect(self, images: Sequence[Image], max_faces: int) -> list[list[Detection]]:
         iou = self.pack.detector.iou
         sizes = [(image.shape[0], image.shape[1]) for image in images]
         found = self._look(
@@ -140,7 +141,8 @@ class Analyzer:
         second = self._look([(images[at], bordered_view(*sizes[at], self._longest)) for at in again])
         for at, candidates in zip(again, second, strict=True):
             detections[at] = found[at].joined(candidates).detections(iou)
-        return detections
+        kept = [found[:max_faces] for found in detections]
+        return refined(self._detector, images, kept)
 
     def _look(self, shown: Sequence[tuple[Image, View]]) -> list[Candidates]:
         """Candidates of each image in its own pixels; views of one size share runs of the detector."""
