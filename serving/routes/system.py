@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
@@ -95,7 +95,7 @@ async def system(service: ServiceDep, _: Reader) -> SystemOut:
         engine=settings.engine,
         provider=settings.provider,
         keys_required=settings.keys_required,
-        versions={name: version(name) for name in LIBRARIES},
+        versions=_versions(),
         verify_max_fmr=settings.verify_max_fmr,
         identify_max_fmr=settings.identify_max_fmr,
         max_image_bytes=settings.max_image_bytes,
