@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from anyio.to_thread import run_sync
@@ -27,8 +28,10 @@ LIBRARIES = (
     "cocircle",
     "numpy",
     "onnxruntime",
+    "onnxruntime-gpu",
     "opencv-python-headless",
     "faiss-cpu",
+    "faiss-gpu",
     "fastapi",
     "sqlalchemy",
 )
@@ -102,6 +105,15 @@ async def system(service: ServiceDep, _: Reader) -> SystemOut:
         max_pixels=settings.max_pixels,
         max_images=settings.max_images,
     )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        # A GPU build stands in place of the CPU build of the same library, under another name.
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _measure_gallery(service: Service) -> None:
