@@ -23,7 +23,7 @@ def roc_picture(runs: Sequence[LfwRun]) -> str:
     curves = [
         Curve(
             f"{run_label(run)}: {100 * run.figures.accuracy.mean:.2f} %",
-            _corners(run.figures.curve, lowest),
+            _stairs(run.figures.curve, lowest),
             colour=at,
         )
         for at, run in enumerate(runs)
@@ -59,21 +59,19 @@ def calibration_picture(calibration: LfwCalibration, genuine: Scores) -> str:
             Curve("false match rate, extrapolated", tail, dashed=True, colour=0),
             Curve(f"false non-match rate, {ordered.size:,} pairs", rejected, colour=1),
         ],
+        legend_left=True,
     )
 
 
-def _corners(curve: Roc, lowest: float) -> list[tuple[float, float]]:
-    """The staircase of a ROC without the points in the middle of its horizontal and vertical runs."""
+def _stairs(curve: Roc, lowest: float) -> list[tuple[float, float]]:
+    """The highest TAR that keeps each FAR, as a staircase; what needs no false match at all begins at `lowest`."""
+    rates = curve.false_match_rate
+    last = np.flatnonzero(np.append(rates[1:] != rates[:-1], True))
     points: list[tuple[float, float]] = []
-    for far, tar in zip(curve.false_match_rate, curve.true_match_rate, strict=True):
-        point = (max(float(far), lowest / 2), float(tar))
-        if points and points[-1][0] == point[0]:
-            points[-1] = point
-            continue
-        if points and points[-1][1] != point[1]:
-            points.append((point[0], points[-1][1]))
-        if len(points) > 1 and points[-1][1] == points[-2][1] == point[1]:
-            points[-1] = point
-        else:
+    for far, tar in zip(rates[last], curve.true_match_rate[last], strict=True):
+        if points:
+            points.append((float(far), points[-1][1]))
+        point = (max(float(far), lowest), float(tar))
+        if not points or point != points[-1]:
             points.append(point)
     return points

@@ -60,17 +60,20 @@ class Curve:
     colour: int = 0
 
 
-def picture(title: str, across: Axis, up: Axis, curves: Sequence[Curve]) -> str:
-    """An SVG document of WIDTH x HEIGHT; a curve with an empty label has no line in the legend."""
+def picture(title: str, across: Axis, up: Axis, curves: Sequence[Curve], *, legend_left: bool = False) -> str:
+    """An SVG document of WIDTH x HEIGHT, its legend at the bottom right, or left, without unlabelled curves."""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="13">',
         f"<title>{escape(title)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="26" font-size="15" font-weight="600" fill="#222222">{escape(title)}</text>',
         *_grid(across, up),
         *(_line(across, up, curve) for curve in curves if curve.points),
-        *_legend([curve for curve in curves if curve.label]),
+        *_legend(
+            [curve for curve in curves if curve.label], LEFT + 16 if legend_left else WIDTH - RIGHT - 300
+        ),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -112,11 +115,10 @@ def _line(across: Axis, up: Axis, curve: Curve) -> str:
     return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
 
 
-def _legend(curves: Sequence[Curve]) -> list[str]:
+def _legend(curves: Sequence[Curve], x: float) -> list[str]:
     parts = []
     for row, curve in enumerate(reversed(curves)):
         y = HEIGHT - BOTTOM - 16 - 20 * row
-        x = WIDTH - RIGHT - 300
         dash = ' stroke-dasharray="5 4"' if curve.dashed else ""
         colour = COLOURS[curve.colour % len(COLOURS)]
         parts.append(f'<path d="M{x} {y - 4}h26" stroke="{colour}" stroke-width="2"{dash}/>')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.report.lfw_pictures import _stairs
 from evaluation.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Curve, picture, tick_label
+from evaluation.verification import roc
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 FAR = Axis("FAR", 1e-4, 1.0, logarithmic=True)
@@ -67,3 +70,14 @@ def test_an_axis_that_does_not_rise_is_refused() -> None:
         Axis("x", 1.0, 1.0)
     with pytest.raises(ValueError, match="must begin above 0"):
         Axis("x", 0.0, 1.0, logarithmic=True)
+
+
+def test_a_roc_is_drawn_as_the_best_tar_that_keeps_each_far() -> None:
+    curve = roc([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], np.array([True, True, False, True, False, False]))
+    assert _stairs(curve, 0.1) == [
+        (0.1, 2 / 3),
+        (1 / 3, 2 / 3),
+        (1 / 3, 1.0),
+        (2 / 3, 1.0),
+        (1.0, 1.0),
+    ]
