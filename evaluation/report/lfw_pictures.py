@@ -64,9 +64,10 @@ def calibration_picture(calibration: LfwCalibration, genuine: Scores) -> str:
 
 
 def _stairs(curve: Roc, lowest: float) -> list[tuple[float, float]]:
-    """The highest TAR that keeps each FAR, as a staircase; what needs no false match at all begins at `lowest`."""
+    """The highest TAR that keeps each FAR, as a staircase that begins at the FAR `lowest`."""
     rates = curve.false_match_rate
-    last = np.flatnonzero(np.append(rates[1:] != rates[:-1], True))
+    # Of what lies left of the axis only the best is seen, at its beginning.
+    last = np.flatnonzero(np.append((rates[1:] != rates[:-1]) & (rates[1:] > lowest), True))
     points: list[tuple[float, float]] = []
     for far, tar in zip(rates[last], curve.true_match_rate[last], strict=True):
         if points:

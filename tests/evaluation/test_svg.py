@@ -81,3 +81,4 @@ def test_a_roc_is_drawn_as_the_best_tar_that_keeps_each_far() -> None:
         (2 / 3, 1.0),
         (1.0, 1.0),
     ]
+    assert _stairs(curve, 1 / 3) == [(1 / 3, 1.0), (2 / 3, 1.0), (1.0, 1.0)]
