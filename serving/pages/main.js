@@ -62,6 +62,8 @@ async function connect() {
     strictness.offer(items[0].calibration !== null);
     sayUsual();
     await collections.refresh();
+    // A photo may have come before the list of collections did.
+    await identify.again();
   } catch (error) {
     page.trouble(error);
   }
