@@ -25,7 +25,7 @@ check: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 test: $(READY)
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
