@@ -64,6 +64,9 @@ def _shrink(
     height, width = image.shape[:2]
     left, top = np.clip(np.floor(seen.min(axis=0)).astype(int) - factor, 0, (width, height))
     right, bottom = np.clip(np.ceil(seen.max(axis=0)).astype(int) + factor, 0, (width, height))
+    # Whole multiples of the factor: OpenCV averages those several times faster.
+    right -= (right - left) % factor if right - left > factor else 0
+    bottom -= (bottom - top) % factor if bottom - top > factor else 0
     part = image[top:bottom, left:right]
     if part.size == 0:
         return part, matrix
