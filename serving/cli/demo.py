@@ -206,15 +206,15 @@ def _report(figures: Figures) -> None:
     out.print(
         f"Identified {figures.probes} photos in {figures.identify_seconds:.1f} s ({rate:.0f} a second).\n"
     )
-    out.print(f"  rank-1 identification rate           {figures.rank1:8.2%}")
-    out.print(
-        f"  false negative identification rate   {figures.fnir:8.2%}   mates not found at the threshold"
-    )
-    out.print(f"  false positive identification rate   {figures.fpir:8.2%}   strangers taken for somebody")
-    out.print(
+    lines = (
+        f"  rank-1 identification rate           {figures.rank1:8.2%}",
+        f"  false negative identification rate   {figures.fnir:8.2%}   mates not found at the threshold",
+        f"  false positive identification rate   {figures.fpir:8.2%}   strangers taken for somebody",
         f"  cosines: threshold {figures.threshold:.3f}, worst mate {figures.worst_mate:.3f}, "
-        f"best stranger {figures.best_stranger:.3f}"
+        f"best stranger {figures.best_stranger:.3f}",
     )
+    for line in lines:
+        out.print(line, soft_wrap=True)
 
 
 def _each(what: str, items: Sequence[Item], ask: Callable[[Item], Found]) -> list[Found]:
