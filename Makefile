@@ -28,7 +28,7 @@ test: $(READY)
 	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n auto --dist loadfile -m slow
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -101,8 +101,10 @@ def odds(rate: float | None, extrapolated: bool = False) -> str:
         return "rate unknown: the pack has no calibration"
     if rate > 0.5:
         return "most strangers score this high"
-    strangers = f"{1 / rate:,.0f}" if rate >= 1e-12 else "1,000,000,000,000"
-    return f"1 in {strangers} strangers scores this high" + (" (extrapolated)" if extrapolated else "")
+    if extrapolated:
+        # A number would claim what nobody measured.
+        return "strangers this alike are rarer than the calibration could count"
+    return f"1 in {1 / rate:,.0f} strangers scores this high"
 
 
 class _Rate(ProgressColumn):

@@ -71,7 +71,7 @@ function alternatives(others) {
 }
 
 function score(best, threshold) {
-  const level = best.match_level === null ? "" : `, match level ${best.match_level.toFixed(1)}`;
+  const level = best.match_level === null || best.extrapolated ? "" : `, match level ${best.match_level.toFixed(1)}`;
   return `Cosine ${words.cosine(best.cosine)}${level}; the threshold is ${words.cosine(threshold)}.`;
 }
 

@@ -38,7 +38,7 @@ export class Verify {
 
   show(answer) {
     const told = answer.match ? "The same person" : "Not shown to be the same person";
-    const level = answer.match_level === null ? "" : `, match level ${answer.match_level.toFixed(1)}`;
+    const level = answer.match_level === null || answer.extrapolated ? "" : `, match level ${answer.match_level.toFixed(1)}`;
     this.decision.replaceChildren(
       element("p", { class: answer.match ? "name" : "name unknown" }, told),
       scale(answer.cosine, answer.threshold),

@@ -31,9 +31,9 @@ export function oneIn(rate) {
 export function stranger(rate, extrapolated, where = "") {
   if (rate === null) return "";
   if (rate >= 0.5) return `Most strangers${where} would score this high.`;
-  const about = extrapolated ? "About " : "";
-  const beyond = extrapolated ? " (estimated beyond the measured data)" : "";
-  return `${about}${oneIn(rate)} strangers${where} would score this high${beyond}.`;
+  // Beyond the calibration's data a number would claim what nobody measured.
+  if (extrapolated) return `Strangers${where} who score this high are rarer than the pack's calibration could count.`;
+  return `${oneIn(rate)} strangers${where} would score this high.`;
 }
 
 export const cosine = (value) => value.toFixed(3).replace("-", "−");
