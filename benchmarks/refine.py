@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pack", default="default")
-    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--folds", type=int, default=10, choices=range(2, 11), metavar="2..10")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     lfw = open_lfw(options.data)
