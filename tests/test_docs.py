@@ -92,10 +92,10 @@ def run_page(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_readme_works_as_it_stands(after_the_demo: Path, serve: Callable[[str], str]) -> None:
-    assert run_page("README.md", after_the_demo, serve, ".demo/mine", "cocircle serve") >= 7
+    assert run_page("README.md", after_the_demo, serve, ".demo/mine", "cocircle serve") == 8
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_api_guide_works_as_it_stands(after_the_demo: Path, serve: Callable[[str], str]) -> None:
-    assert run_page("docs/api.md", after_the_demo, serve, ".demo", None) >= 6
+    assert run_page("docs/api.md", after_the_demo, serve, ".demo", None) == 5
