@@ -19,7 +19,7 @@ class InProcessTransport(httpx.BaseTransport):
     """Carries a blocking client's requests to an ASGI application on a background event loop."""
 
     def __init__(self, app: FastAPI, portal: BlockingPortal) -> None:
-        # A programming error should surface here as itself; a server would have turned it into a 500.
+        # As with a server, a failure inside becomes the 500 that the application answers.
         self._inner = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         self._portal = portal
 

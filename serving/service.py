@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faces.analyzer import Analysis, Analyzer, EmbedWhat
-from faces.face import Face
 from faces.image import ImageLimits, decode_image
 from faces.pack import ModelPack, load_pack
 from index.gallery import Gallery, GallerySettings
@@ -79,10 +78,6 @@ class Service:
         for analysis in analyses:
             self.metrics.faces_per_image.observe(len(analysis.faces))
         return analyses
-
-    def largest(self, analysis: Analysis) -> Face | None:
-        """The face a caller means when they mean one."""
-        return analysis.faces[0] if analysis.faces else None
 
 
 def _show_once(key: str) -> None:

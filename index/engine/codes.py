@@ -53,10 +53,6 @@ class Coder:
         """A scanner of these codes; keeps its own copy, in the order registers want."""
         return _CodeScanner(self._pq, codes)
 
-    def same_as(self, other: Coder | None) -> bool:
-        """Whether both make the same codes."""
-        return other is not None and np.array_equal(self.centroids, other.centroids)
-
 
 class _CodeScanner:
     exact = False

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+from pydantic import BaseModel
 from rich.table import Table
 
 from serving.cli.console import (
@@ -24,8 +28,10 @@ from serving.cli.console import (
     print_json,
 )
 from serving.cli.console import told_errors as told
-from serving.client import ApiFailure, Client
+from serving.client import ApiFailure
 from serving.schemas import DetectOut, IdentifyOut
+
+Found = TypeVar("Found", bound=BaseModel)
 
 Threshold = Annotated[float | None, typer.Option(help="Least cosine to accept, in place of --max-fmr.")]
 MaxFmr = Annotated[float | None, typer.Option("--max-fmr", help="Largest false match rate to accept.")]
@@ -69,27 +75,18 @@ def identify(
     as_json: Json = False,
 ) -> None:
     """Who is on each photo? One JSON line a photo with --json."""
-    failed = False
     table = Table("photo", "face", "person", "cosine", "how sure", box=None, header_style="dim")
     with told(), client(url, key, home, pack) as service:
-        for photo in photos:
-            try:
-                answer = service.identify(
-                    collection, photo, faces=faces, limit=limit, threshold=threshold, max_fmr=max_fmr
-                )
-            except ApiFailure as failure:
-                if failure.code == "unknown_collection":
-                    raise
-                failed = True
-                err.print(f"{photo}: {failure} ({failure.code})", soft_wrap=True)
-                continue
-            if as_json:
-                sys.stdout.write(f'{{"photo": {_quoted(photo)}, "answer": {answer.model_dump_json()}}}\n')
-            else:
-                _add_rows(table, photo, answer)
+
+        def ask(photo: Path) -> IdentifyOut:
+            return service.identify(
+                collection, photo, faces=faces, limit=limit, threshold=threshold, max_fmr=max_fmr
+            )
+
+        answered = _ask_each(photos, ask, None if as_json else partial(_add_candidates, table))
     if not as_json:
         out.print(table)
-    if failed:
+    if not answered:
         raise typer.Exit(EXIT_ERROR)
 
 
@@ -102,43 +99,56 @@ def detect(
     as_json: Json = False,
 ) -> None:
     """Faces, landmarks and quality of each photo. One JSON line a photo with --json."""
-    failed = False
     table = Table("photo", "box", "score", "quality", "yaw", "reasons", box=None, header_style="dim")
     with told(), client(url, key, home, pack) as service:
-        for photo in photos:
-            answer = _detect(service, photo)
-            if answer is None:
-                failed = True
-            elif as_json:
-                sys.stdout.write(f'{{"photo": {_quoted(photo)}, "answer": {answer.model_dump_json()}}}\n')
-            elif not answer.faces:
-                table.add_row(str(photo), "no face")
-            else:
-                for face in answer.faces:
-                    box = face.box
-                    table.add_row(
-                        str(photo),
-                        f"{box.left:.0f},{box.top:.0f} {box.width:.0f}x{box.height:.0f}",
-                        f"{face.score:.2f}",
-                        f"{face.quality.score:.2f}",
-                        f"{face.quality.yaw:+.0f}°",
-                        ", ".join(face.reasons) or "-",
-                    )
+        answered = _ask_each(photos, service.detect, None if as_json else partial(_add_faces, table))
     if not as_json:
         out.print(table)
-    if failed:
+    if not answered:
         raise typer.Exit(EXIT_ERROR)
 
 
-def _detect(service: Client, photo: Path) -> DetectOut | None:
-    try:
-        return service.detect(photo)
-    except ApiFailure as failure:
-        err.print(f"{photo}: {failure} ({failure.code})", soft_wrap=True)
-        return None
+def _ask_each(
+    photos: list[Path], ask: Callable[[Path], Found], show: Callable[[Path, Found], None] | None
+) -> bool:
+    """One answer a photo, shown or as a line of JSON; a refused photo is told and the others go on.
+
+    False when a photo was refused. A collection that is not there ends it: no photo would fare better.
+    """
+    answered = True
+    for photo in photos:
+        try:
+            answer = ask(photo)
+        except ApiFailure as failure:
+            if failure.code == "unknown_collection":
+                raise
+            answered = False
+            err.print(f"{photo}: {failure} ({failure.code})", soft_wrap=True)
+            continue
+        if show is not None:
+            show(photo, answer)
+        else:
+            name = json.dumps(str(photo))
+            sys.stdout.write(f'{{"photo": {name}, "answer": {answer.model_dump_json()}}}\n')
+    return answered
 
 
-def _add_rows(table: Table, photo: Path, answer: IdentifyOut) -> None:
+def _add_faces(table: Table, photo: Path, answer: DetectOut) -> None:
+    if not answer.faces:
+        table.add_row(str(photo), "no face")
+    for face in answer.faces:
+        box = face.box
+        table.add_row(
+            str(photo),
+            f"{box.left:.0f},{box.top:.0f} {box.width:.0f}x{box.height:.0f}",
+            f"{face.score:.2f}",
+            f"{face.quality.score:.2f}",
+            f"{face.quality.yaw:+.0f}°",
+            ", ".join(face.reasons) or "-",
+        )
+
+
+def _add_candidates(table: Table, photo: Path, answer: IdentifyOut) -> None:
     if not answer.faces:
         table.add_row(str(photo), "-", "no face")
     for at, found in enumerate(answer.faces, 1):
@@ -152,9 +162,3 @@ def _add_rows(table: Table, photo: Path, answer: IdentifyOut) -> None:
                 f"{candidate.cosine:.3f}",
                 odds(candidate.false_match_rate, candidate.extrapolated),
             )
-
-
-def _quoted(photo: Path) -> str:
-    import json
-
-    return json.dumps(str(photo))

@@ -10,12 +10,13 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 
+from faces.face import Reason
 from index.records import NewFace, NewPerson, Receipt, Written
 from serving import answers
 from serving.access import Enroller, Reader, ServiceDep
 from serving.docs import ERRORS, image_body
 from serving.enrolment import Judgement, QualityGate, judge
-from serving.errors import ApiError
+from serving.errors import STATUS_OF_REASON, ApiError
 from serving.idempotency import Once
 from serving.routes.collections import Cursor, PageLimit
 from serving.routes.photos import One
@@ -165,12 +166,9 @@ def _answer(service: Service, person: str, judgement: Judgement, made: Written) 
     )
 
 
-STATUS_OF_ONLY_REASON = {"invalid_image": 400, "too_large": 413, "unsupported_type": 415}
-
-
 def _nothing_accepted(rejected: tuple[Rejected, ...]) -> ApiError:
     details = {"rejected": [item.model_dump() for item in rejected]}
     if len(rejected) == 1:
         reason = rejected[0].reasons[0]
-        return ApiError(STATUS_OF_ONLY_REASON.get(reason, 422), reason, rejected[0].message, details)
+        return ApiError(STATUS_OF_REASON.get(Reason(reason), 422), reason, rejected[0].message, details)
     return ApiError(422, "nothing_enrolled", f"None of the {len(rejected)} photos was fit to enrol.", details)
