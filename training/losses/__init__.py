@@ -1,0 +1,1 @@
+"""What is minimised: maps from cosines to logits, pair losses, and the baselines of the papers."""
