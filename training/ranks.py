@@ -22,7 +22,7 @@ from torch.distributed.distributed_c10d import _get_default_store
 _serials: dict[tuple[int, ...], Iterator[int]] = defaultdict(itertools.count)
 
 GRACE = 5.0
-"""Seconds beyond the patience in which the ranks that still live find out which do not."""
+"""Seconds beyond the patience, but never more than it again, in which the living find out who is not."""
 
 
 class RankFailed(RuntimeError):
@@ -31,6 +31,9 @@ class RankFailed(RuntimeError):
     def __init__(self, message: str, missing: Sequence[int]) -> None:
         super().__init__(message)
         self.missing = tuple(missing)
+
+    def __reduce__(self) -> tuple[type[RankFailed], tuple[str, tuple[int, ...]]]:
+        return RankFailed, (str(self), self.missing)
 
 
 class Ranks:
@@ -173,7 +176,8 @@ class Ranks:
 
     def _roll_call(self, what: str, began: float, error: RuntimeError) -> RankFailed:
         """Says that this rank lives, and waits for the others to say so until all of them must have failed."""
-        until = began + self.patience.total_seconds() + GRACE
+        patience = self.patience.total_seconds()
+        until = began + patience + min(GRACE, patience)
         missing = []
         try:
             store = _get_default_store()
@@ -188,7 +192,7 @@ class Ranks:
             )
         who = " and ".join(f"rank {rank}" for rank in missing) or "no rank"
         return RankFailed(
-            f"{who} of {self.size} did not take part in {what} within {self.patience.total_seconds():g} s: it died, "
+            f"{who} of {self.size} did not take part in {what} within {patience:g} s: it died, "
             f"hangs, or is at another step. Restart every rank from the last checkpoint ({error})",
             missing,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
+import socket
 import tempfile
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,16 +23,21 @@ PROCESSES.set_forkserver_preload(["torch", "torch.distributed.checkpoint", "torc
 class Gloo:
     """`size` processes. `ask` runs a function on the first `ranks` of them and returns what each answered."""
 
-    def __init__(self, size: int, patience: float = 60.0) -> None:
+    def __init__(self, size: int, patience: float = 60.0, store_in_rank_0: bool = False) -> None:
+        """store_in_rank_0: they meet at rank 0, whose death then takes the store along; else by a file."""
         self._folder = tempfile.TemporaryDirectory()
-        meeting = Path(self._folder.name) / "meeting"
+        meeting = f"file://{self._folder.name}/meeting"
+        if store_in_rank_0:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                meeting = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         self.patience = patience
         self._ours: list[Connection] = []
         self.processes: list[mp.process.BaseProcess] = []
         for rank in range(size):
             ours, theirs = PROCESSES.Pipe()
             process = PROCESSES.Process(
-                target=_serve, args=(theirs, rank, size, str(meeting), patience), daemon=True
+                target=_serve, args=(theirs, rank, size, meeting, patience), daemon=True
             )
             process.start()
             theirs.close()
@@ -84,7 +89,7 @@ def _serve(asked: Connection, rank: int, size: int, meeting: str, patience: floa
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group(
         "gloo",
-        init_method=f"file://{meeting}",
+        init_method=meeting,
         rank=rank,
         world_size=size,
         timeout=timedelta(seconds=patience),

@@ -24,9 +24,9 @@ from training.head.sharded import ShardedClassifier
 class Verdict:
     """On the batches since the last step, the same on every rank.
 
-    finite: whether losses and gradients are. norm: length of the embeddings' gradient over the global batch,
-    at the backbone's own loss scale taken away. coefficient: what to multiply gradients by so that the norm is at
-    most the one allowed, 0..1; apply it to the backbone's too.
+    finite: whether losses and gradients are. norm: length of the gradient by the unit embeddings of the global
+    batches, the loss scale taken away. coefficient: what to multiply gradients by so that the norm is at most the
+    one allowed, 0..1; apply it to the backbone's too.
     """
 
     finite: bool
@@ -77,6 +77,11 @@ class PassTwoSGD(Optimizer):
             raise RuntimeError("a sampled head takes one batch a step; accumulate without sampling")
         self._recorded.append(record)
         self._verdict = None
+
+    @property
+    def recorded(self) -> int:
+        """Batches that wait for a step."""
+        return len(self._recorded)
 
     def verdict(self, loss_scale: float = 1.0) -> Verdict:
         """What `step` will do, known before it. Collective: one sum of two numbers, made once a step.

@@ -65,8 +65,8 @@ class ShardedClassifier(nn.Module):
         multiplied; sums and targets stay in full. exact_targets: False takes the targets' cosines from rounded
         operands too, to show what that costs. sample: the share of classes a step looks at, the batch's own
         always among them (Partial FC, An 2021); None: all, exactly. backend: chunked, triton, or dense (logits
-        kept, one rank, the plain form). chunk: classes at a time; None: CHUNK of the device. compiled: fuse the map by torch.compile.
-        ddp_averages: the embeddings' gradient is R times the derivative of the loss, since
+        kept, one rank, the plain form). chunk: classes at a time; None: CHUNK of the device. compiled: fuse the map
+        by torch.compile. ddp_averages: the embeddings' gradient is R times the derivative of the loss, since
         DistributedDataParallel then divides the sum over ranks by R; False: the derivative itself.
         """
         super().__init__()
@@ -82,7 +82,8 @@ class ShardedClassifier(nn.Module):
         self.ranks = ranks or Ranks()
         self.exact_targets, self.sample, self.ddp_averages = exact_targets, sample, ddp_averages
         self.precision = precision(operands)
-        self.backend = _backend(backend, of, operands, chunk or CHUNK[torch.device(device).type], compiled)
+        chunk = CHUNK.get(torch.device(device).type, CHUNK["cuda"]) if chunk is None else chunk
+        self.backend = _backend(backend, of, operands, chunk, compiled)
         if self.backend is None and (self.ranks.size > 1 or sample is not None):
             raise ValueError("the dense backend keeps all logits in one process: no ranks, no sample")
         settings = {
