@@ -32,13 +32,15 @@ class Backend(Protocol):
 class Recorded:
     """What pass two needs of a batch once its loss is known; no part of it grows with the classes.
 
-    batch (B, D) unit rows of all ranks; log_sum (B,); targets (T,) of this rank, with their cosines (T,) and the
+    batch (B, D) unit rows of all ranks; log_sum (B,); most_rest: log of the largest share of probability that a row
+    gives to other classes, a scalar tensor; targets (T,) of this rank, with their cosines (T,) and the
     derivative of their rows' losses by them (T,); chosen: classes taken part, or None for all; share_of_norm:
     squares of this rank's rows of dloss/dembedding, summed; factor: upstream gradient / B, a scalar tensor.
     """
 
     batch: Tensor
     log_sum: Tensor
+    most_rest: Tensor
     targets: Targets
     cosine: Tensor
     by_cosine: Tensor
@@ -61,12 +63,13 @@ def chunk_gradient(backend: Backend, chunk: Chunk, records: list[Recorded]) -> T
             record.targets.columns, record.targets.columns.new_tensor([chunk.start, chunk.stop])
         ).tolist()
         own = record.targets.part(begin, end, chunk.start)
-        rest, rest_along = backend.pass_two(record.batch, chunk, own, record.log_sum)
-        by_cosine = record.by_cosine[begin:end]
-        rest.index_add_(0, own.columns, by_cosine[:, None] * record.batch[own.rows])
-        rest_along.index_add_(0, own.columns, by_cosine * record.cosine[begin:end])
-        push += rest * record.factor
-        along += rest_along * record.factor
+        # Probabilities come out divided by the largest there can be: small ones then survive half precision.
+        rest, rest_along = backend.pass_two(record.batch, chunk, own, record.log_sum + record.most_rest)
+        by_cosine = record.by_cosine[begin:end] * record.factor
+        push += rest.mul_(record.most_rest.exp() * record.factor)
+        push.index_add_(0, own.columns, by_cosine[:, None] * record.batch[own.rows])
+        along += rest_along.mul_(record.most_rest.exp() * record.factor)
+        along.index_add_(0, own.columns, by_cosine * record.cosine[begin:end])
     return push.addcmul_(chunk.unit, along[:, None], value=-1.0).mul_(chunk.inverse[:, None])
 
 

@@ -175,10 +175,13 @@ class _Loss(torch.autograd.Function):
         background = backend.pass_one(batch, classes, targets, ctx.needs_input_grad[0])
         log_rest, z = _normalised(ranks, background, target_z, targets)
         log_sum = torch.logaddexp(log_rest, z)
-        by_cosine = -torch.exp(log_rest - log_sum)[targets.rows] * slope
+        log_share = log_rest - log_sum
+        by_cosine = -torch.exp(log_share)[targets.rows] * slope
         ctx.head, ctx.weight, ctx.chosen, ctx.version = head, weight, chosen, weight._version
         ctx.targets, ctx.cosine, ctx.by_cosine = targets, cosine, by_cosine
         ctx.batch, ctx.log_sum, ctx.rows = batch, log_sum, len(batch)
+        # Not below what float32 can hold, and finite where there is no other class.
+        ctx.most_rest = log_share.amax().clamp_min(-80.0)
         ctx.gradient = None
         if background.pull is not None:
             pull = background.pull.mul_(torch.exp(background.largest - log_sum)[:, None])
@@ -201,6 +204,7 @@ class _Loss(torch.autograd.Function):
         record = Recorded(
             ctx.batch,
             ctx.log_sum,
+            ctx.most_rest,
             ctx.targets,
             ctx.cosine,
             ctx.by_cosine,
