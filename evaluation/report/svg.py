@@ -52,12 +52,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in the units of the axes, joined in their order. dashed: for what was not measured."""
+    """Points in the units of the axes, joined in their order. dashed: for what was not measured. dots: single
+    measurements, not joined.
+    """
 
     label: str
     points: Sequence[tuple[float, float]]
     dashed: bool = False
     colour: int = 0
+    dots: bool = False
 
 
 def picture(title: str, across: Axis, up: Axis, curves: Sequence[Curve], *, legend_left: bool = False) -> str:
@@ -109,21 +112,33 @@ def _grid(across: Axis, up: Axis) -> list[str]:
 
 
 def _line(across: Axis, up: Axis, curve: Curve) -> str:
+    if curve.dots:
+        return "".join(_dot(_x(across, x), _y(up, y), curve) for x, y in curve.points)
     points = " ".join(f"{_x(across, x):.1f},{_y(up, y):.1f}" for x, y in curve.points)
     dash = ' stroke-dasharray="5 4"' if curve.dashed else ""
     colour = COLOURS[curve.colour % len(COLOURS)]
     return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
 
 
+def _dot(x: float, y: float, curve: Curve) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{COLOURS[curve.colour % len(COLOURS)]}"/>'
+
+
 def _legend(curves: Sequence[Curve], x: float) -> list[str]:
     parts = []
     for row, curve in enumerate(reversed(curves)):
         y = HEIGHT - BOTTOM - 16 - 20 * row
-        dash = ' stroke-dasharray="5 4"' if curve.dashed else ""
-        colour = COLOURS[curve.colour % len(COLOURS)]
-        parts.append(f'<path d="M{x} {y - 4}h26" stroke="{colour}" stroke-width="2"{dash}/>')
+        parts.append(_sample(x, y - 4, curve))
         parts.append(_text(x + 34, y, curve.label, "start"))
     return parts
+
+
+def _sample(x: float, y: float, curve: Curve) -> str:
+    if curve.dots:
+        return _dot(x + 13, y, curve)
+    dash = ' stroke-dasharray="5 4"' if curve.dashed else ""
+    colour = COLOURS[curve.colour % len(COLOURS)]
+    return f'<path d="M{x} {y}h26" stroke="{colour}" stroke-width="2"{dash}/>'
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
@@ -131,7 +146,7 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 
 
 def tick_label(value: float, logarithmic: bool) -> str:
-    """`1e-3` on a logarithmic axis below .01, else as short as it is exact."""
-    if logarithmic and value < 0.01:
+    """`1e-3` on a logarithmic axis below .01 or from 100,000, else as short as it is exact."""
+    if logarithmic and not 0.01 <= value < 1e5:
         return f"1e{round(math.log10(value))}"
     return f"{value:.10g}"

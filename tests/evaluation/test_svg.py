@@ -62,7 +62,26 @@ def test_ticks_are_few_round_and_inside_the_axis(low: float, length: float) -> N
 
 def test_a_logarithmic_axis_has_its_decades() -> None:
     assert Axis("x", 1e-3, 1.0, logarithmic=True).ticks() == pytest.approx([1e-3, 1e-2, 0.1, 1.0])
-    assert [tick_label(10.0**power, True) for power in (-4, -1, 0)] == ["1e-4", "0.1", "1"]
+    assert [tick_label(10.0**power, True) for power in (-4, -1, 0, 4, 8)] == [
+        "1e-4",
+        "0.1",
+        "1",
+        "10000",
+        "1e8",
+    ]
+
+
+def test_single_measurements_are_dots_and_what_is_computed_a_dashed_line() -> None:
+    axis = Axis("x", 0.0, 1.0)
+    drawn = picture(
+        "title",
+        axis,
+        axis,
+        [Curve("was", [(0.5, 0.5), (1, 1)], dots=True), Curve("is", [(0, 0), (1, 1)], dashed=True)],
+    )
+    assert drawn.count("<circle") == 3, "two points and the legend's"
+    assert drawn.count("<polyline") == 1
+    assert drawn.count("stroke-dasharray") == 2
 
 
 def test_an_axis_that_does_not_rise_is_refused() -> None:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
-from torch.distributed.checkpoint import FileSystemReader
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import BytesStorageMetadata, TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard
 from torch.optim import Optimizer
+
 from training.head.sharded import ShardedClassifier
 
 COUNTERS = ("classes", "dimension", "seed", "steps")
@@ -37,7 +40,7 @@ def save_head(head: ShardedClassifier, optimizer: Optimizer | None, folder: Path
     """Write the head, and its optimizer's state, into a new folder. Collective over the head's ranks."""
     state = head_state(head, optimizer)
     group = head.ranks.group
-    dcp.save(state, checkpoint_id=folder, process_group=group, no_dist=group is None)
+    save(state, checkpoint_id=folder, process_group=group, no_dist=group is None)
 
 
 def load_head(head: ShardedClassifier, optimizer: Optimizer | None, folder: Path) -> None:
@@ -49,7 +52,7 @@ def load_head(head: ShardedClassifier, optimizer: Optimizer | None, folder: Path
     saved = FileSystemReader(folder).read_metadata().state_dict_metadata
     group = head.ranks.group
     counters = torch.zeros(len(COUNTERS), dtype=torch.int64)
-    dcp.load({"counters": counters}, checkpoint_id=folder, process_group=group, no_dist=group is None)
+    load({"counters": counters}, checkpoint_id=folder, process_group=group, no_dist=group is None)
     _check_counters(head, counters.tolist())
     names = sorted(name.removeprefix("rows.") for name in saved if name.startswith("rows."))
     others = sorted(name.removeprefix("other.") for name in saved if name.startswith("other."))
@@ -58,12 +61,12 @@ def load_head(head: ShardedClassifier, optimizer: Optimizer | None, folder: Path
         if not names + others and optimizer.state.get(head.weight):
             raise HeadMismatch(f"the checkpoint {folder} holds no state for an optimizer")
         kept = {name: torch.zeros_like(head.weight) for name in names}
-        single = {name: torch.zeros(saved[f"other.{name}"].size) for name in others}
+        single = {name: _empty(saved[f"other.{name}"]) for name in others}
         state |= {f"rows.{name}": sharded_tensor(head, rows) for name, rows in kept.items()}
         state |= {f"other.{name}": value for name, value in single.items()}
         if kept or single:
             optimizer.state[head.weight] = kept | single
-    dcp.load(state, checkpoint_id=folder, process_group=group, no_dist=group is None)
+    load(state, checkpoint_id=folder, process_group=group, no_dist=group is None)
     head.steps = int(counters[COUNTERS.index("steps")])
 
 
@@ -90,8 +93,17 @@ def sharded_tensor(head: ShardedClassifier, rows: Tensor) -> Tensor:
         return rows
     mesh = DeviceMesh.from_group(group, rows.device.type)
     shape = torch.Size((head.classes, *rows.shape[1:]))
-    whole: Tensor = DTensor.from_local(rows, mesh, [Shard(0)], run_check=False, shape=shape, stride=rows.stride())
+    whole: Tensor = DTensor.from_local(
+        rows, mesh, [Shard(0)], run_check=False, shape=shape, stride=rows.stride()
+    )
     return whole
+
+
+def _empty(saved: TensorStorageMetadata | BytesStorageMetadata) -> Tensor:
+    """A tensor to load into."""
+    if not isinstance(saved, TensorStorageMetadata):
+        raise HeadMismatch("the checkpoint's optimizer state holds something that is not a tensor")
+    return torch.zeros(saved.size, dtype=saved.properties.dtype)
 
 
 def _tensors(state: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:

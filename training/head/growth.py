@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
 from training.head.checkpoint import row_states
 from training.head.initial import fill_rows
 from training.head.layout import Share, shares

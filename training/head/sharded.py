@@ -28,7 +28,6 @@ from training.head.reference import dense_loss
 from training.losses.logit_maps import LogitMap
 from training.ranks import Ranks
 
-
 CHUNK = {"cpu": 1024, "cuda": 32768}
 """Classes at a time: what stays in a CPU's cache (`benchmarks.head`), what fills a GPU."""
 
