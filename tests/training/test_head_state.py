@@ -13,8 +13,10 @@ from torch.optim import Adam, Optimizer
 from tests.training.gloo import Gloo
 from tests.training.problem import Problem
 from training.head.checkpoint import HeadMismatch, load_head, save_head
+from training.head.exchange import export_pages, import_pages
 from training.head.growth import append_identities
 from training.head.initial import fill_rows
+from training.head.pages import Pages
 from training.head.pass_two_sgd import PassTwoSGD
 from training.head.sharded import ShardedClassifier
 
@@ -149,3 +151,48 @@ def test_growing_waits_for_recorded_batches_and_needs_a_count() -> None:
     with pytest.raises(ValueError, match="0 were asked for"):
         append_identities(head, optimizer, 0)
     assert append_identities(head, optimizer, 3) == range(101, 104)
+
+
+def export(group: Any, folder: Path, page_rows: int) -> Tensor:
+    head, optimizer = made(group, PROBLEM)
+    train(head, optimizer, PROBLEM, range(4))
+    export_pages(head, folder, optimizer=optimizer, about={"of": "a test"}, page_rows=page_rows)
+    return head.weight.detach()
+
+
+def resume_from_pages(group: Any, folder: Path) -> list[float]:
+    head, optimizer = made(group, PROBLEM)
+    train(head, optimizer, PROBLEM, range(1))  # so that there is a momentum to be filled
+    import_pages(head, folder, optimizer)
+    return train(head, optimizer, PROBLEM, range(4, 8))
+
+
+@pytest.mark.parametrize("page_rows", [7, 1000])
+def test_rows_travel_as_pages_to_any_number_of_ranks(gloo: Gloo, tmp_path: Path, page_rows: int) -> None:
+    rows = torch.cat(gloo.ask(export, tmp_path / "pages", page_rows, ranks=4))
+    pages = Pages.open(tmp_path / "pages", verify=True)
+    assert torch.equal(pages.read(0, 101), rows)
+    assert pages.names == ("weight", "momentum_buffer")
+    assert pages.about == {"seed": 5, "loss": repr(PROBLEM.of), "steps": 4, "of": "a test"}
+    whole_run = uninterrupted(PROBLEM, "pass two")
+    for ranks in (1, 3):
+        for losses in gloo.ask(resume_from_pages, tmp_path / "pages", ranks=ranks):
+            assert losses == pytest.approx(whole_run[4:], rel=1e-10)
+
+
+def test_a_folder_in_use_is_refused_on_every_rank(gloo: Gloo, tmp_path: Path) -> None:
+    (tmp_path / "something").touch()
+    for answer in gloo.answers(export, tmp_path, 7, ranks=3):
+        assert isinstance(answer, RuntimeError)
+        assert "the folder could not be written by rank 0" in str(answer)
+        assert "is not an empty folder" in str(answer)
+
+
+def test_pages_of_another_head_are_refused(tmp_path: Path) -> None:
+    export(None, tmp_path / "pages", 50)
+    with pytest.raises(HeadMismatch, match="has 101 classes of 19 dimensions; this head has 102 of 19"):
+        import_pages(Problem(classes=102).head(), tmp_path / "pages")
+    head, optimizer = made(None, PROBLEM, "adam")
+    train(head, optimizer, PROBLEM, range(1))
+    with pytest.raises(HeadMismatch, match="has no tensor 'exp_avg' for the optimizer"):
+        import_pages(head, tmp_path / "pages", optimizer)
