@@ -1,0 +1,91 @@
+"""Which pairs a batch has, over all ranks, and their cosines: what pair losses share; no loss of its own.
+
+Layout: anchors are this rank's b rows, candidates the rows of all R ranks, rank 0's first; an anchor is never its own
+candidate. Exchanges: one gather of embeddings with a reduce-scatter in backward, one gather of labels, one sum of
+two numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.head.agreement import agree_on_batch
+from training.ranks import Ranks, gather_with_gradient
+
+ANY_LABEL = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Cosines (b, B) of anchors with candidates, and which of them are of one class or of two; neither: itself.
+
+    unit, candidates: the unit rows (b, D) and (B, D) behind the cosines; labels (b,), candidate_labels (B,) int64.
+    """
+
+    cosine: Tensor
+    same: Tensor
+    other: Tensor
+    unit: Tensor
+    candidates: Tensor
+    labels: Tensor
+    candidate_labels: Tensor
+
+    @property
+    def usable(self) -> Tensor:
+        """(b,) bool: anchors with at least one candidate of each kind."""
+        return self.same.any(1) & self.other.any(1)
+
+
+class PairRule(Protocol):
+    """A pair loss: what each anchor costs."""
+
+    def costs(self, pairs: Pairs) -> Tensor:
+        """(b,) per anchor; what it says of anchors that are not usable is not looked at."""
+        ...
+
+
+def pairs_of(embeddings: Tensor, labels: Tensor, ranks: Ranks) -> Pairs:
+    """All pairs of anchors (b, D), with labels (b,) int64, and the candidates of all ranks.
+
+    ValueError, on every rank, where a row has length zero, a label is negative or the ranks' batches differ in form.
+    """
+    agree_on_batch(ranks, embeddings, labels, ANY_LABEL, torch.is_grad_enabled() and embeddings.requires_grad)
+    unit = functional.normalize(embeddings, eps=0.0)
+    labels = labels.to(torch.int64)
+    candidates, candidate_labels = gather_with_gradient(unit, ranks), ranks.gather(labels, "labels")
+    same = labels[:, None] == candidate_labels[None, :]
+    itself = torch.zeros_like(same)
+    itself[:, ranks.rank * len(labels) :].fill_diagonal_(True)
+    return Pairs(
+        (unit @ candidates.T).clamp(-1.0, 1.0),
+        same & ~itself,
+        ~same,
+        unit,
+        candidates,
+        labels,
+        candidate_labels,
+    )
+
+
+def pair_loss(
+    rule: PairRule, embeddings: Tensor, labels: Tensor, ranks: Ranks | None, ddp_averages: bool
+) -> Tensor:
+    """Mean cost of the usable anchors of all ranks, the same scalar on each; 0 where there is none.
+
+    The embeddings' gradient is that of the mean, times R with ddp_averages: DistributedDataParallel then divides.
+    """
+    ranks = ranks or Ranks()
+    pairs = pairs_of(embeddings, labels, ranks)
+    costs = torch.where(pairs.usable, rule.costs(pairs), pairs.cosine.new_zeros(()))
+    here = torch.stack([costs.detach().sum(), pairs.usable.sum().to(costs.dtype)])
+    total, anchors = ranks.sum(here, "costs of anchors")
+    mine = costs.sum() / anchors.clamp_min(1.0)
+    mine = mine * ranks.size if ddp_averages else mine
+    # The value of the whole, the gradient of this rank's part: backward sums the parts of all ranks.
+    loss: Tensor = mine + (total / anchors.clamp_min(1.0) - mine).detach()
+    return loss
