@@ -1,4 +1,4 @@
-"""The README and the API guide, word by word: every shell and Python example is run as it stands."""
+"""The README and the guides, word by word: every shell and Python example is run as it stands."""
 
 from __future__ import annotations
 
@@ -99,3 +99,18 @@ def test_the_readme_works_as_it_stands(after_the_demo: Path, serve: Callable[[st
 @pytest.mark.timeout(600)
 def test_the_api_guide_works_as_it_stands(after_the_demo: Path, serve: Callable[[str], str]) -> None:
     assert run_page("docs/api.md", after_the_demo, serve, ".demo", None) == 5
+
+
+def test_the_training_guide_works_as_it_stands(tmp_path: Path) -> None:
+    code = [text for language, text in examples("docs/training.md") if language == "python"]
+    for text in code:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", text],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{text}\n{done.stderr}"
+    assert len(code) == 3
