@@ -5,19 +5,11 @@ Baselines, for one process and few classes: all logits are kept. The head is `tr
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-class PairLoss(Protocol):
-    """Any loss of `pairwise` or `rivals`."""
-
-    def __call__(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The mean over the anchors of a batch."""
-        ...
+from training.losses.pairs import PairLoss
 
 
 class Softmax(nn.Module):

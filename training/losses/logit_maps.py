@@ -49,7 +49,7 @@ class ScaledCosine:
     scale: float
 
     def __post_init__(self) -> None:
-        _check(self.scale, 0.0)
+        check_setting(self.scale, 0.0)
 
     def rest(self, cosine: Tensor) -> tuple[Tensor, Slope]:
         """See LogitMap.rest."""
@@ -68,7 +68,7 @@ class CosFace:
     margin: float = 0.4
 
     def __post_init__(self) -> None:
-        _check(self.scale, self.margin)
+        check_setting(self.scale, self.margin)
 
     def rest(self, cosine: Tensor) -> tuple[Tensor, Slope]:
         """See LogitMap.rest."""
@@ -91,7 +91,7 @@ class ArcFace:
     margin: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(self.scale, self.margin, most=math.pi / 2)
+        check_setting(self.scale, self.margin, most=math.pi / 2)
 
     def rest(self, cosine: Tensor) -> tuple[Tensor, Slope]:
         """See LogitMap.rest."""
@@ -121,7 +121,7 @@ class Circle:
     margin: float = 0.25
 
     def __post_init__(self) -> None:
-        _check(self.scale, self.margin)
+        check_setting(self.scale, self.margin)
 
     def rest(self, cosine: Tensor) -> tuple[Tensor, Slope]:
         """See LogitMap.rest."""
@@ -173,7 +173,8 @@ def logit_map(name: str, **settings: float) -> LogitMap:
     return named.of(**given)
 
 
-def _check(scale: float, margin: float, most: float = 1.0) -> None:
+def check_setting(scale: float, margin: float, most: float = 1.0) -> None:
+    """ValueError unless the scale is finite and above 0 and the margin in 0..most."""
     if not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"a scale must be finite and above 0; it is {scale}")
     if not 0.0 <= margin <= most:

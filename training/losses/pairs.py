@@ -7,8 +7,8 @@ two numbers.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -41,12 +41,31 @@ class Pairs:
         return self.same.any(1) & self.other.any(1)
 
 
-class PairRule(Protocol):
-    """A pair loss: what each anchor costs."""
+class PairLoss(ABC):
+    """A loss on the pairs of a batch, called with embeddings and labels; a new one says what an anchor costs."""
 
+    @abstractmethod
     def costs(self, pairs: Pairs) -> Tensor:
         """(b,) per anchor; what it says of anchors that are not usable is not looked at."""
-        ...
+
+    def __call__(
+        self, embeddings: Tensor, labels: Tensor, ranks: Ranks | None = None, *, ddp_averages: bool = True
+    ) -> Tensor:
+        """Embeddings (b, D), labels (b,) whole numbers, of this rank -> the mean cost of the usable anchors of all.
+
+        The same scalar on every rank, 0 where no anchor is usable. The embeddings' gradient is that of the mean, times
+        R with ddp_averages: DistributedDataParallel then divides. ValueError as in `pairs_of`.
+        """
+        ranks = ranks or Ranks()
+        pairs = pairs_of(embeddings, labels, ranks)
+        costs = torch.where(pairs.usable, self.costs(pairs), pairs.cosine.new_zeros(()))
+        here = torch.stack([costs.detach().sum(), pairs.usable.sum().to(costs.dtype)])
+        total, anchors = ranks.sum(here, "costs of anchors")
+        mine = costs.sum() / anchors.clamp_min(1.0)
+        mine = mine * ranks.size if ddp_averages else mine
+        # The value of the whole, the gradient of this rank's part: backward sums the parts of all ranks.
+        loss: Tensor = mine + (total / anchors.clamp_min(1.0) - mine).detach()
+        return loss
 
 
 def pairs_of(embeddings: Tensor, labels: Tensor, ranks: Ranks) -> Pairs:
@@ -70,22 +89,3 @@ def pairs_of(embeddings: Tensor, labels: Tensor, ranks: Ranks) -> Pairs:
         labels,
         candidate_labels,
     )
-
-
-def pair_loss(
-    rule: PairRule, embeddings: Tensor, labels: Tensor, ranks: Ranks | None, ddp_averages: bool
-) -> Tensor:
-    """Mean cost of the usable anchors of all ranks, the same scalar on each; 0 where there is none.
-
-    The embeddings' gradient is that of the mean, times R with ddp_averages: DistributedDataParallel then divides.
-    """
-    ranks = ranks or Ranks()
-    pairs = pairs_of(embeddings, labels, ranks)
-    costs = torch.where(pairs.usable, rule.costs(pairs), pairs.cosine.new_zeros(()))
-    here = torch.stack([costs.detach().sum(), pairs.usable.sum().to(costs.dtype)])
-    total, anchors = ranks.sum(here, "costs of anchors")
-    mine = costs.sum() / anchors.clamp_min(1.0)
-    mine = mine * ranks.size if ddp_averages else mine
-    # The value of the whole, the gradient of this rank's part: backward sums the parts of all ranks.
-    loss: Tensor = mine + (total / anchors.clamp_min(1.0) - mine).detach()
-    return loss

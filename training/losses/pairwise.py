@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.losses.pairs import Pairs, pair_loss
-from training.ranks import Ranks
+from training.losses.logit_maps import check_setting
+from training.losses.pairs import PairLoss, Pairs
 
 
 @dataclass(frozen=True)
-class Unified:
+class Unified(PairLoss):
     """log[1 + sum_i sum_j exp(g (s_n^j - s_p^i + m))] per anchor (eq. 1).
 
     With one positive and class weights for candidates it is AM-Softmax; over g it tends to the hard triplet loss.
@@ -24,16 +23,10 @@ class Unified:
     margin: float = 0.35
 
     def __post_init__(self) -> None:
-        _check(self.scale, self.margin)
-
-    def __call__(
-        self, embeddings: Tensor, labels: Tensor, ranks: Ranks | None = None, *, ddp_averages: bool = True
-    ) -> Tensor:
-        """See pairs.pair_loss: embeddings (b, D) and labels (b,) of this rank -> the mean over all anchors."""
-        return pair_loss(self, embeddings, labels, ranks, ddp_averages)
+        check_setting(self.scale, self.margin)
 
     def costs(self, pairs: Pairs) -> Tensor:
-        """See pairs.PairRule."""
+        """See PairLoss.costs."""
         return self.of(pairs.cosine, pairs.same, pairs.other)
 
     def of(self, cosine: Tensor, same: Tensor, other: Tensor) -> Tensor:
@@ -43,7 +36,7 @@ class Unified:
 
 
 @dataclass(frozen=True)
-class CirclePairs:
+class CirclePairs(PairLoss):
     """log[1 + sum_j exp(g a_n (s_n^j - m)) sum_i exp(-g a_p (s_p^i - 1 + m))] per anchor (eq. 5 to 10).
 
     a_n = [s_n + m]+ and a_p = [1 + m - s_p]+ are constants for the gradient. Defaults: fine-grained retrieval, P = 16
@@ -54,16 +47,10 @@ class CirclePairs:
     margin: float = 0.4
 
     def __post_init__(self) -> None:
-        _check(self.scale, self.margin)
-
-    def __call__(
-        self, embeddings: Tensor, labels: Tensor, ranks: Ranks | None = None, *, ddp_averages: bool = True
-    ) -> Tensor:
-        """See pairs.pair_loss: embeddings (b, D) and labels (b,) of this rank -> the mean over all anchors."""
-        return pair_loss(self, embeddings, labels, ranks, ddp_averages)
+        check_setting(self.scale, self.margin)
 
     def costs(self, pairs: Pairs) -> Tensor:
-        """See pairs.PairRule."""
+        """See PairLoss.costs."""
         return self.of(pairs.cosine, pairs.same, pairs.other)
 
     def of(self, cosine: Tensor, same: Tensor, other: Tensor) -> Tensor:
@@ -80,10 +67,3 @@ def _log_sum(values: Tensor, chosen: Tensor) -> Tensor:
     """(b,) log of the sum of exp over the chosen; very low, and without gradient, where none is."""
     lowest = torch.finfo(values.dtype).min / 4
     return values.masked_fill(~chosen, lowest).logsumexp(1)
-
-
-def _check(scale: float, margin: float) -> None:
-    if not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"a scale must be finite and above 0; it is {scale}")
-    if not 0.0 <= margin <= 1.0:
-        raise ValueError(f"a margin must lie in 0..1; it is {margin}")

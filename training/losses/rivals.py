@@ -14,12 +14,11 @@ from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import MultiSimilarityLoss
 from torch import Tensor
 
-from training.losses.pairs import Pairs, pair_loss
-from training.ranks import Ranks
+from training.losses.pairs import PairLoss, Pairs
 
 
 @dataclass(frozen=True)
-class TripletPairs:
+class TripletPairs(PairLoss):
     """[d_ap - d_an + m]+ on squared distances of unit rows (Schroff 2015), that is [2 s_an - 2 s_ap + m]+.
 
     mining: "all", the mean over an anchor's triples, or "hard", its farthest positive with its nearest negative
@@ -37,14 +36,8 @@ class TripletPairs:
         if self.mining not in ("all", "hard"):
             raise ValueError(f"there is no mining {self.mining!r}; there are all and hard")
 
-    def __call__(
-        self, embeddings: Tensor, labels: Tensor, ranks: Ranks | None = None, *, ddp_averages: bool = True
-    ) -> Tensor:
-        """See pairs.pair_loss: embeddings (b, D) and labels (b,) of this rank -> the mean over all anchors."""
-        return pair_loss(self, embeddings, labels, ranks, ddp_averages)
-
     def costs(self, pairs: Pairs) -> Tensor:
-        """See pairs.PairRule. The form of all triples takes (b, B, B) numbers."""
+        """See PairLoss.costs. The form of all triples takes (b, B, B) numbers."""
         if self.mining == "hard":
             farthest = pairs.cosine.masked_fill(~pairs.same, 2.0).amin(1)
             nearest = pairs.cosine.masked_fill(~pairs.other, -2.0).amax(1)
@@ -56,7 +49,7 @@ class TripletPairs:
 
 
 @dataclass(frozen=True)
-class MultiSimilarity:
+class MultiSimilarity(PairLoss):
     """log[1 + sum exp(-alpha (s_p - base))] / alpha + log[1 + sum exp(beta (s_n - base))] / beta (Wang 2019, eq. 15).
 
     Over all pairs of an anchor, without the paper's mining of them.
@@ -70,14 +63,8 @@ class MultiSimilarity:
         if not (self.alpha > 0 and self.beta > 0):
             raise ValueError(f"alpha and beta must be above 0; they are {self.alpha} and {self.beta}")
 
-    def __call__(
-        self, embeddings: Tensor, labels: Tensor, ranks: Ranks | None = None, *, ddp_averages: bool = True
-    ) -> Tensor:
-        """See pairs.pair_loss: embeddings (b, D) and labels (b,) of this rank -> the mean over all anchors."""
-        return pair_loss(self, embeddings, labels, ranks, ddp_averages)
-
     def costs(self, pairs: Pairs) -> Tensor:
-        """See pairs.PairRule. Without any pair the library has no costs, and none are looked at."""
+        """See PairLoss.costs. Without any pair the library has no costs, and none are looked at."""
         if not pairs.usable.any():
             return pairs.cosine.sum(1) * 0.0
         rule = MultiSimilarityLoss(self.alpha, self.beta, self.base, distance=CosineSimilarity())
