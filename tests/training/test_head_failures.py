@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from tests.training.gloo import Gloo
 from tests.training.problem import Problem
-from training.head.agreement import RanksDisagree
+from training.agreement import RanksDisagree
 from training.ranks import GRACE, RankFailed
 
 PATIENCE = 2.0

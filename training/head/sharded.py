@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.head.agreement import agree_on_batch, agree_on_settings
+from training.agreement import agree_on_batch, agree_on_settings
 from training.head.fused import Background, Chunked, Classes, Targets, targets_among
 from training.head.initial import fill_rows
 from training.head.layout import Share, share

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.head.agreement import agree_on_batch
+from training.agreement import agree_on_batch
 from training.ranks import Ranks, gather_with_gradient
 
 ANY_LABEL = 2**63 - 1
