@@ -24,7 +24,9 @@ def append_identities(head: ShardedClassifier, optimizer: Optimizer | None, coun
     if count < 1:
         raise ValueError(f"at least one identity can be appended; {count} were asked for")
     if isinstance(optimizer, PassTwoSGD) and optimizer.recorded:
-        raise RuntimeError(f"{optimizer.recorded} recorded batches wait for a step; take it, then append identities")
+        raise RuntimeError(
+            f"{optimizer.recorded} recorded batches wait for a step; take it, then append identities"
+        )
     first, ranks = head.classes, head.ranks
     before, after = shares(first, ranks.size), shares(first + count, ranks.size)
     own = after[ranks.rank]

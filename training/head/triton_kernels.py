@@ -81,7 +81,8 @@ def _products(
     return sums
 
 
-@triton.jit
+# A last, shorter chunk shall not be compiled for anew.
+@triton.jit(do_not_specialize=["first", "count"])
 def directions(
     weight,
     chosen,
@@ -108,7 +109,7 @@ def directions(
     tl.store(unit + places, ROUND(values * inverse[:, None]).to(unit.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["first", "classes"])
 def background(
     batch,
     unit,
@@ -181,7 +182,7 @@ def background(
         tl.store(pulls, pulled, mask=held)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["classes"])
 def push(
     batch,
     unit,
