@@ -68,9 +68,9 @@ def blocks(dimension: int, precision: Precision) -> Blocks:
 
     Half: gradients of the held take `held` x `wide` x 4 bytes of registers, at most half of them, 128 a thread:
     128 x 256 or 64 x 512. Shared, the held operands take 64 KB and a streamed block 32 KB: at 512 four of those, 192 KB
-    in all, so that three are on their way while one is used. 64 streamed would halve the steps, but only two fit, and
-    none could be on its way. Float32 has no tensor cores that are exact: 32 x 32 cosines and 128 dimensions at a time
-    are what 255 registers a thread bear without spilling; the cosines are then made once per 128 dimensions.
+    in all, so that three are on their way while one is used. Of blocks of 64 only two fit, and Triton then begins
+    to copy one when the other is done with. Float32 has no tensor cores that are exact: 32 x 32 cosines and 128
+    dimensions at a time are what 255 registers a thread bear; the cosines are made once per 128 dimensions.
     `tests/training/test_triton.py` compiles these for sm_90 and holds them to it.
     """
     whole = max(16, triton.next_power_of_2(dimension))
@@ -83,7 +83,7 @@ def blocks(dimension: int, precision: Precision) -> Blocks:
 
 
 class TritonPasses:
-    """`pass_two.Backend` on an NVIDIA GPU, or anywhere in Triton's interpreter, slowly, for a check.
+    """`pass_two.Backend` on an NVIDIA GPU; on a CPU only in Triton's interpreter, slowly, for a check.
 
     Memory: one chunk of directions in the operands' type, and in pass one (splits, B, D) float32 sums.
     """
@@ -113,7 +113,7 @@ class TritonPasses:
         splits = _splits(row_blocks * parts, triton.cdiv(chunk, size.streamed), batch.device)
         largest, total = batch.new_full((parts, splits, rows), LOWEST), batch.new_zeros(parts, splits, rows)
         pull = batch.new_zeros(splits, rows, dimension) if with_pull else None
-        operand, own = self.precision.rounded(batch), _own(targets, rows, torch.int64)
+        operand, own = self.precision.rounded(batch), _own(targets, rows)
         # Made once a chunk rather than in each program: 16 blocks of rows would else read every centroid in full
         # size, and what they read out of the cache is what bounds this kernel.
         unit = operand.new_empty(chunk, dimension)
@@ -166,7 +166,7 @@ class TritonPasses:
             kernels.push[(triton.cdiv(count, size.held), size.parts)](
                 self.precision.rounded(batch),
                 self.precision.rounded(chunk.unit),
-                _own(own, rows, torch.int32),
+                _own(own, rows),
                 log_sum,
                 pushes,
                 along,
@@ -189,20 +189,24 @@ class TritonPasses:
 
 
 def _check(batch: Tensor) -> None:
-    """RuntimeError without a GPU and without the interpreter; TypeError for a float64 head."""
+    """RuntimeError unless on a GPU or, in the interpreter, on a CPU; TypeError for a float64 head."""
     if not (batch.is_cuda or INTERPRETED):
         raise RuntimeError(
             f"backend='triton' needs a GPU, and the batch is on {batch.device}: take backend='chunked', "
             "or set TRITON_INTERPRET=1 before the start to check a small problem"
         )
+    if batch.is_cuda and INTERPRETED:
+        raise RuntimeError(
+            f"TRITON_INTERPRET=1 is set, and the batch is on {batch.device}: the interpreter checks a head on a CPU"
+        )
     if batch.dtype != torch.float32:
         raise TypeError(f"backend='triton' takes float32 rows, not {batch.dtype}: take backend='chunked'")
 
 
-def _own(targets: Targets, rows: int, kind: torch.dtype) -> Tensor:
-    """(rows,): the position of each row's own class, -1 where it is not here."""
-    own = torch.full((rows,), -1, dtype=kind, device=targets.rows.device)
-    own[targets.rows] = targets.columns.to(kind)
+def _own(targets: Targets, rows: int) -> Tensor:
+    """(rows,) int32: the position of each row's own class, -1 where it is not here."""
+    own = torch.full((rows,), -1, dtype=torch.int32, device=targets.rows.device)
+    own[targets.rows] = targets.columns.to(torch.int32)
     return own
 
 

@@ -134,7 +134,7 @@ def background(
 ):
     """Add a chunk of `classes` to the sums of `count` rows; a program: a block of rows, a split, a part of D.
 
-    batch (count, D) and unit (classes, D) hold operands. own (count,) int64, counted as `first` is, -1 for
+    batch (count, D) and unit (classes, D) hold operands. own (count,) int32, counted as `first` is, -1 for
     none. Read and written: largest and total (parts of D, splits, count), the same in each part, and pull (splits,
     count, D) in units of scale / lift; all float32.
     """
@@ -144,7 +144,6 @@ def background(
     dimensions = cut * WIDE + tl.arange(0, WIDE)
     here = rows < count
     mine = tl.load(own + rows, mask=here, other=-1) - first
-    mine = tl.where((mine >= 0) & (mine < classes), mine, -1).to(tl.int32)
     state = (cut * tl.num_programs(1) + split).to(tl.int64) * count + rows
     top = tl.load(largest + state, mask=here, other=0.0)
     sums = tl.load(total + state, mask=here, other=0.0)
