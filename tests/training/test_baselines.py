@@ -65,6 +65,31 @@ def test_a_joint_loss_is_the_weighted_sum() -> None:
         JointLoss(softmax, triplet, -1.0)
 
 
+def test_a_batch_that_overflowed_moves_no_center() -> None:
+    x, labels = batch()
+    fine, overflowed = CenterSoftmax(5, 4), CenterSoftmax(5, 4)
+    fine(x[2:], labels[2:])
+    overflowed(torch.cat([torch.full((2, 4), torch.inf), x[2:]]), labels)
+    expected = fine.centers.clone()
+    # Of class 2 a row of three is left out, of class 0 one of two.
+    torch.testing.assert_close(overflowed.centers, expected)
+
+
+@pytest.mark.parametrize("label", [-1, 5])
+@pytest.mark.parametrize("kind", [Softmax, CenterSoftmax])
+def test_a_label_outside_the_classes_is_named_with_its_row(kind: type[Softmax], label: int) -> None:
+    x, labels = batch()
+    labels[3] = label
+    with pytest.raises(ValueError, match=f"the label of row 3 is {label}, outside 0..4"):
+        kind(5, 4)(x, labels)
+
+
+@pytest.mark.parametrize("kind", [Softmax, CenterSoftmax])
+def test_half_precision_is_taken_in_full(kind: type[Softmax]) -> None:
+    x, labels = batch()
+    assert torch.equal(kind(5, 4)(x.half(), labels), kind(5, 4)(x.half().float(), labels))
+
+
 def test_a_center_rate_outside_0_to_1_is_refused() -> None:
     with pytest.raises(ValueError, match=r"they are 0.1, 1.5"):
         CenterSoftmax(5, 4, center_weight=0.1, center_rate=1.5)

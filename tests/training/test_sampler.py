@@ -66,6 +66,47 @@ def test_a_stopped_epoch_goes_on_where_it_was_also_on_other_ranks() -> None:
     assert [left + right for left, right in zip(*parts, strict=True)] == all_of_it[1:]
 
 
+def test_iterating_again_is_the_next_epoch() -> None:
+    batches = IdentityBatches(LABELS, 2, 3, seed=5)
+    epochs = []
+    for epoch in range(3):
+        assert batches.epoch == epoch
+        epochs.append(list(batches))
+    for epoch, whole in enumerate(epochs):
+        again = IdentityBatches(LABELS, 2, 3, seed=5)
+        again.set_epoch(epoch)
+        assert list(again) == whole
+        assert len(whole) == len(again)
+
+
+def test_a_resumed_epoch_goes_on_when_it_is_set_again_and_another_begins() -> None:
+    begun = IdentityBatches(LABELS, 2, 3, seed=5)
+    whole = list(IdentityBatches(LABELS, 2, 3, seed=5))
+    assert next(iter(begun)) == whole[0]
+    resumed = IdentityBatches(LABELS, 2, 3, seed=5)
+    resumed.load_state_dict(begun.state_dict())
+    resumed.set_epoch(0)
+    assert list(resumed) == whole[1:]
+    resumed.set_epoch(0)
+    assert list(resumed) == whole
+
+
+def test_the_state_after_an_epochs_last_batch_begins_the_next() -> None:
+    done = IdentityBatches(LABELS, 2, 3, seed=5)
+    list(done)
+    resumed = IdentityBatches(LABELS, 2, 3, seed=5)
+    resumed.load_state_dict(done.state_dict())
+    assert resumed.epoch == 1
+    assert list(resumed) == list(done)
+
+
+@pytest.mark.parametrize("place", [{"batch": 4}, {"batch": -1}, {"epoch": -1}])
+def test_a_place_outside_the_epoch_is_refused(place: dict[str, int]) -> None:
+    batches = IdentityBatches(LABELS, 2, 3, seed=5)
+    with pytest.raises(ValueError, match=r"is outside 0\.\.3"):
+        batches.load_state_dict(batches.state_dict() | place)
+
+
 def test_epochs_and_seeds_draw_differently() -> None:
     batches = IdentityBatches(LABELS, 7, 2, seed=1)
     first = list(batches)

@@ -25,8 +25,14 @@ class Softmax(nn.Module):
             self.linear.bias.zero_()
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """See the class."""
-        return functional.cross_entropy(self.linear(embeddings), labels)
+        """See the class. ValueError names the row of a label outside the classes."""
+        outside = ((labels < 0) | (labels >= self.linear.out_features)).nonzero()
+        if len(outside):
+            row = int(outside[0])
+            raise ValueError(
+                f"the label of row {row} is {int(labels[row])}, outside 0..{self.linear.out_features - 1}"
+            )
+        return functional.cross_entropy(self.linear(embeddings.to(self.linear.weight.dtype)), labels)
 
 
 class CenterSoftmax(Softmax):
@@ -58,15 +64,19 @@ class CenterSoftmax(Softmax):
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """See the class."""
-        apart = embeddings - self.centers[labels]
+        loss = super().forward(embeddings, labels)
+        apart = embeddings.to(self.centers.dtype) - self.centers[labels]
         pull = apart.square().sum() / (2 * len(labels))
         if self.training:
             self._follow(apart.detach(), labels)
-        return super().forward(embeddings, labels) + self.center_weight * pull
+        return loss + self.center_weight * pull
 
     @torch.no_grad()
     def _follow(self, apart: Tensor, labels: Tensor) -> None:
-        moves = torch.zeros_like(self.centers).index_add_(0, labels, apart.to(self.centers.dtype))
+        # A loss scaler discards the step of a batch that overflowed; a center would never recover from it.
+        finite = apart.isfinite().all(1)
+        apart, labels = apart[finite], labels[finite]
+        moves = torch.zeros_like(self.centers).index_add_(0, labels, apart)
         rows = torch.bincount(labels, minlength=len(self.centers))
         self.centers.add_(moves / (1.0 + rows)[:, None], alpha=self.center_rate)
 

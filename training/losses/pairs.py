@@ -24,16 +24,12 @@ ANY_LABEL = 2**63 - 1
 class Pairs:
     """Cosines (b, B) of anchors with candidates, and which of them are of one class or of two; neither: itself.
 
-    unit, candidates: the unit rows (b, D) and (B, D) behind the cosines; labels (b,), candidate_labels (B,) int64.
+    cosine: float64 where the embeddings are, else float32. same, other: bool.
     """
 
     cosine: Tensor
     same: Tensor
     other: Tensor
-    unit: Tensor
-    candidates: Tensor
-    labels: Tensor
-    candidate_labels: Tensor
 
     @property
     def usable(self) -> Tensor:
@@ -54,11 +50,14 @@ class PairLoss(ABC):
         """Embeddings (b, D), labels (b,) whole numbers, of this rank -> the mean cost of the usable anchors of all.
 
         The same scalar on every rank, 0 where no anchor is usable. The embeddings' gradient is that of the mean, times
-        R with ddp_averages: DistributedDataParallel then divides. ValueError as in `pairs_of`.
+        R with ddp_averages: DistributedDataParallel then divides. ranks: who shares the batch; None: this process
+        alone. Half precision is computed in float32, also under autocast. ValueError as in `pairs_of`.
         """
-        ranks = ranks or Ranks()
-        pairs = pairs_of(embeddings, labels, ranks)
-        costs = torch.where(pairs.usable, self.costs(pairs), pairs.cosine.new_zeros(()))
+        ranks = ranks or _Alone()
+        # A cosine of eight bits at scale 256 is a logit that is wrong by one.
+        with torch.autocast(embeddings.device.type, enabled=False):
+            pairs = pairs_of(embeddings, labels, ranks)
+            costs = torch.where(pairs.usable, self.costs(pairs), pairs.cosine.new_zeros(()))
         here = torch.stack([costs.detach().sum(), pairs.usable.sum().to(costs.dtype)])
         total, anchors = ranks.sum(here, "costs of anchors")
         mine = costs.sum() / anchors.clamp_min(1.0)
@@ -68,24 +67,24 @@ class PairLoss(ABC):
         return loss
 
 
+class _Alone(Ranks):
+    """This process by itself, also where torch.distributed is up; a plain Ranks() would join all processes."""
+
+    def __init__(self) -> None:
+        self.rank, self.size, self.sent = 0, 1, 0
+
+
 def pairs_of(embeddings: Tensor, labels: Tensor, ranks: Ranks) -> Pairs:
     """All pairs of anchors (b, D), with labels (b,) int64, and the candidates of all ranks.
 
     ValueError, on every rank, where a row has length zero, a label is negative or the ranks' batches differ in form.
     """
     agree_on_batch(ranks, embeddings, labels, ANY_LABEL, torch.is_grad_enabled() and embeddings.requires_grad)
+    embeddings = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
     unit = functional.normalize(embeddings, eps=0.0)
     labels = labels.to(torch.int64)
     candidates, candidate_labels = gather_with_gradient(unit, ranks), ranks.gather(labels, "labels")
     same = labels[:, None] == candidate_labels[None, :]
     itself = torch.zeros_like(same)
     itself[:, ranks.rank * len(labels) :].fill_diagonal_(True)
-    return Pairs(
-        (unit @ candidates.T).clamp(-1.0, 1.0),
-        same & ~itself,
-        ~same,
-        unit,
-        candidates,
-        labels,
-        candidate_labels,
-    )
+    return Pairs((unit @ candidates.T).clamp(-1.0, 1.0), same & ~itself, ~same)

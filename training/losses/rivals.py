@@ -1,7 +1,8 @@
 """Pair losses that Circle is compared with, computed by pytorch-metric-learning; their batches and ranks are ours.
 
-The library is right where its triples and pairs are given to it: left to itself with candidates of other ranks, it
-takes an anchor for its own positive. So they are listed here, and it computes each anchor's cost.
+The library (2.9) has the paper's formula. Of its own it takes an anchor for its own positive where candidates are given
+beside the anchors, and its call answers 0 for one positive and one negative pair, as of a rank that brings one image.
+So the pairs are listed here, and it computes each anchor's cost from their cosines.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import MultiSimilarityLoss
 from torch import Tensor
 
@@ -37,22 +37,24 @@ class TripletPairs(PairLoss):
             raise ValueError(f"there is no mining {self.mining!r}; there are all and hard")
 
     def costs(self, pairs: Pairs) -> Tensor:
-        """See PairLoss.costs. The form of all triples takes (b, B, B) numbers."""
+        """See PairLoss.costs. The form of all triples takes b (K - 1) B numbers, K images of a class."""
         if self.mining == "hard":
             farthest = pairs.cosine.masked_fill(~pairs.same, 2.0).amin(1)
             nearest = pairs.cosine.masked_fill(~pairs.other, -2.0).amax(1)
             return (2.0 * (nearest - farthest) + self.margin).clamp_min(0.0)
-        gap = 2.0 * (pairs.cosine[:, None, :] - pairs.cosine[:, :, None]) + self.margin
-        triples = pairs.same[:, :, None] & pairs.other[:, None, :]
-        cost = gap.clamp_min(0.0).masked_fill(~triples, 0.0).sum((1, 2))
-        return cost / triples.sum((1, 2)).clamp_min(1)
+        anchor, positive = pairs.same.nonzero(as_tuple=True)
+        gap = 2.0 * (pairs.cosine[anchor] - pairs.cosine[anchor, positive][:, None]) + self.margin
+        of_positive = gap.clamp_min(0.0).masked_fill(~pairs.other[anchor], 0.0).sum(1)
+        cost = of_positive.new_zeros(len(pairs.cosine)).index_add(0, anchor, of_positive)
+        return cost / (pairs.same.sum(1) * pairs.other.sum(1)).clamp_min(1)
 
 
 @dataclass(frozen=True)
 class MultiSimilarity(PairLoss):
     """log[1 + sum exp(-alpha (s_p - base))] / alpha + log[1 + sum exp(beta (s_n - base))] / beta (Wang 2019, eq. 15).
 
-    Over all pairs of an anchor, without the paper's mining of them.
+    Over all pairs of an anchor, without the paper's mining of them. Anchors that have pairs of one kind only count in
+    the paper's mean, not in this one.
     """
 
     alpha: float = 2.0
@@ -64,13 +66,9 @@ class MultiSimilarity(PairLoss):
             raise ValueError(f"alpha and beta must be above 0; they are {self.alpha} and {self.beta}")
 
     def costs(self, pairs: Pairs) -> Tensor:
-        """See PairLoss.costs. Without any pair the library has no costs, and none are looked at."""
-        if not pairs.usable.any():
-            return pairs.cosine.sum(1) * 0.0
-        rule = MultiSimilarityLoss(self.alpha, self.beta, self.base, distance=CosineSimilarity())
+        """See PairLoss.costs."""
+        rule = MultiSimilarityLoss(self.alpha, self.beta, self.base)
         same, other = torch.nonzero(pairs.same, as_tuple=True), torch.nonzero(pairs.other, as_tuple=True)
-        found = rule.compute_loss(
-            pairs.unit, pairs.labels, (*same, *other), pairs.candidates, pairs.candidate_labels
-        )
-        costs: Tensor = found["loss"]["losses"]
+        # compute_loss would stop at its guard against too few pairs, on the rank that has so few alone.
+        costs: Tensor = rule.mat_based_loss(pairs.cosine, (*same, *other))["loss"]["losses"]
         return costs.squeeze(1)
