@@ -13,6 +13,7 @@ export class Collections {
     this.select = find("#collection");
     this.form = find("#collection-form");
     this.wanted = fromAddress();
+    this.readings = 0;
     this.select.addEventListener("change", () => this.chosen());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -29,9 +30,11 @@ export class Collections {
     return this.select.value === NEW ? "" : this.select.value;
   }
 
-  /** Reads the list anew and keeps the choice. */
+  /** Reads the list anew and keeps the choice. An answer that a later reading overtook is not looked at. */
   async refresh() {
+    const reading = ++this.readings;
     const found = await api.collections();
+    if (reading !== this.readings) return;
     const options = found.map((item) => {
       const size = `${words.count(item.persons, "person", "persons")}, ${words.count(item.faces, "face")}`;
       return element("option", { value: item.id }, `${item.id} (${size})`);

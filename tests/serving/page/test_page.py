@@ -10,7 +10,7 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.serving.page.actions import PHONE, assert_marks_lie_on, choose, detected, drag
 from tests.serving.page.chromium import needs_chromium
@@ -198,3 +198,26 @@ def test_rates_are_said_in_words(page: Page, rate: float, said: str) -> None:
     assert (
         page.evaluate("(rate) => import('/assets/words.js').then((words) => words.oneIn(rate))", rate) == said
     )
+
+
+def test_an_old_list_that_comes_late_does_not_undo_a_newer_choice(service: str, page: Page) -> None:
+    old = httpx.get(f"{service}/v1/collections").text
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(re.compile("/v1/collections"), hold_the_first)
+    with page.expect_request(re.compile("/v1/collections")):
+        page.reload()
+    httpx.post(f"{service}/v1/collections", json={"id": "late"}).raise_for_status()
+    page.goto(f"{service}/#collection=late")
+    expect(page.locator("#collection")).to_have_value("late")
+    with page.expect_response(re.compile("/v1/collections")):
+        held[0].fulfill(body=old, content_type="application/json")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.locator("#collection")).to_have_value("late")
+    expect(page.locator("#alert")).to_be_hidden()
