@@ -49,19 +49,23 @@ class Ranks:
         group: dist.ProcessGroup | None = None,
         *,
         patience: timedelta = timedelta(minutes=5),
+        alone: bool = False,
     ) -> None:
         """group: who takes part; None: all of torch.distributed, or this process alone where it is not up.
 
         patience: how long a collective may take before it counts as failed, for the group that is then made
         over all processes; a group that is given keeps its own timeout. A rank that fails raises within that
         and GRACE on every other (with NCCL only where the failure is noticed between two steps, since NCCL
-        itself ends a process that waits too long). Collective over the group.
+        itself ends a process that waits too long). alone: this process by itself, whatever torch.distributed is
+        doing. Collective over the group.
         """
         self.sent = 0
         self._failed: RankFailed | None = None
         self._group: dist.ProcessGroup | None = None
         self._words: dist.ProcessGroup | None = None
         self.rank, self.size, self.patience = 0, 1, patience
+        if alone:
+            return
         if not dist.is_initialized():
             if group is not None:
                 raise ValueError("a group was given, but torch.distributed is not initialised")

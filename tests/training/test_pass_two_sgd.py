@@ -200,6 +200,17 @@ def test_rows_changed_between_forward_and_step_are_refused_and_stay() -> None:
     assert torch.equal(head.weight, before)
 
 
+def test_a_kept_gradient_of_rows_that_were_changed_since_is_refused() -> None:
+    problem = Problem()
+    head = problem.head()
+    loss = head(*problem.batch())
+    with torch.no_grad():
+        head.weight[3] += 1
+    with pytest.raises(RuntimeError, match="rows were changed between forward and step"):
+        loss.backward()
+    assert head.weight.grad is None
+
+
 def test_zero_grad_forgets_what_was_recorded() -> None:
     problem = Problem()
     head = problem.head()

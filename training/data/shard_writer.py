@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from training.data.atomic import replaced
+from training.atomic import replaced
 from training.data.names import as_lines
 from training.data.records import BadRecord, FaceRecords
 from training.data.shards import MANIFEST, NAMES, Manifest

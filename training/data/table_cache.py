@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.atomic import replaced
+from training.atomic import replaced
 from training.data.names import FileNames, LineNames, NumberNames, as_lines
 from training.data.table import COLUMNS, Damage, RecordTable
 

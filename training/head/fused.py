@@ -44,22 +44,18 @@ class Classes:
     def __len__(self) -> int:
         return len(self.weight if self.chosen is None else self.chosen)
 
-    def rows(self, start: int, stop: int) -> Tensor:
-        """(n, D): a view of the weight, or a copy of the chosen rows."""
-        return read(self.weight, self.chosen, start, stop)
-
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Blocks of `size` classes with their directions."""
         for start in range(0, len(self), size):
             stop = min(start + size, len(self))
-            rows = self.rows(start, stop)
+            rows = self.weight[places(self.chosen, start, stop)]
             inverse = torch.linalg.vector_norm(rows, dim=1).reciprocal_()
             yield Chunk(start, stop, rows * inverse[:, None], inverse)
 
 
-def read(rows: Tensor, chosen: Tensor | None, start: int, stop: int) -> Tensor:
-    """Rows start..stop-1, or those of the list of chosen ones."""
-    return rows[start:stop] if chosen is None else rows[chosen[start:stop]]
+def places(chosen: Tensor | None, start: int, stop: int) -> slice | Tensor:
+    """Where classes start..stop-1 of what is gone over stand among the rows; a slice's rows are a view."""
+    return slice(start, stop) if chosen is None else chosen[start:stop]
 
 
 @dataclass(frozen=True)
@@ -127,6 +123,7 @@ class Chunked:
     def __init__(self, of: LogitMap, precision: Precision, chunk: int, compiled: bool = False) -> None:
         """chunk: classes at a time. compiled: let torch.compile fuse the map with the sums around it."""
         self.of, self.precision, self.chunk = of, precision, chunk
+        self._slope = uniform_slope(of)
         self._softened = torch.compile(_softened, dynamic=True) if compiled else _softened
         self._weighed = torch.compile(_weighed, dynamic=True) if compiled else _weighed
 
@@ -150,9 +147,8 @@ class Chunked:
         lift = self.precision.lift
         weights = pulling if lift == 1.0 else pulling * lift
         pull = state.pull.mul_(faded[:, None])
-        slope = uniform_slope(self.of, batch)
         product = self.precision.product(self.precision.rounded(weights), unit)
-        return Background(largest, total, pull.add_(product, alpha=slope / lift))
+        return Background(largest, total, pull.add_(product, alpha=self._slope / lift))
 
     def pass_two(self, batch: Tensor, chunk: Chunk, own: Targets, log_sum: Tensor) -> tuple[Tensor, Tensor]:
         """sum_i p_ij slope_ij xh_i (n, D), and the same sum of s_ij (n,), over the rows i that are not of class j.
@@ -162,15 +158,15 @@ class Chunked:
         operand, unit = self.precision.rounded(batch), self.precision.rounded(chunk.unit)
         cosine = self.precision.product(operand, unit.T)
         weights, along = self._weighed(cosine, log_sum, own.rows, own.columns, self.of)
-        lift, slope = self.precision.lift, uniform_slope(self.of, batch)
+        lift = self.precision.lift
         weights = weights if lift == 1.0 else weights * lift
         push = self.precision.product(self.precision.rounded(weights).T, operand)
-        return push.mul_(slope / lift), along.mul_(slope)
+        return push.mul_(self._slope / lift), along.mul_(self._slope)
 
 
-def uniform_slope(of: LogitMap, like: Tensor) -> float:
+def uniform_slope(of: LogitMap) -> float:
     """The factor that is left out of weights: the slope itself where it is one number, else the scale."""
-    _, slope = of.rest(like.new_zeros(1))
+    _, slope = of.rest(torch.zeros(1))
     return slope if not isinstance(slope, Tensor) else of.scale
 
 

@@ -21,6 +21,8 @@ from pydantic import ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from training.atomic import sync_folder
+
 WEIGHT = "weight"
 """The tensor that every page has: the centroids."""
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
@@ -122,15 +124,6 @@ def write_durably(path: Path, parts: Iterable[bytes | memoryview]) -> tuple[int,
     temporary.rename(path)
     sync_folder(path.parent)
     return size, digest.hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def kind_of(folder: Path, page: Page) -> Kind:

@@ -21,6 +21,7 @@ import torch
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 from torch import Tensor
 
+from training.atomic import sync_folder
 from training.head.page_files import (
     DTYPES,
     WEIGHT,
@@ -35,7 +36,6 @@ from training.head.page_files import (
     page_bytes,
     page_name,
     spans,
-    sync_folder,
     write_durably,
 )
 

@@ -5,13 +5,14 @@ The loss and its normaliser are known by now, so nothing here talks to another r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from training.head.fused import Background, Chunk, Classes, Targets
+from training.head.fused import Background, Chunk, Classes, Targets, places
 
 
 class Backend(Protocol):
@@ -50,37 +51,48 @@ class Recorded:
     factor: Tensor
 
 
-def chunk_gradient(backend: Backend, chunk: Chunk, records: list[Recorded]) -> Tensor:
-    """dloss/drows (n, D) of one chunk of classes, summed over the recorded batches.
+def gradients(
+    backend: Backend, weight: Tensor, chosen: Tensor | None, records: list[Recorded]
+) -> Iterator[tuple[Chunk, Tensor]]:
+    """Chunk by chunk, dloss/drows (n, D) of its classes, summed over the recorded batches.
 
-    With G_ij the derivative by the cosine, the row's gradient is what G^T xh has across its direction, over its
-    length.
+    A chunk's rows may be changed once it was yielded. RuntimeError, before the first, where rows were changed since
+    a batch was recorded.
     """
+    if any(record.version != weight._version for record in records):
+        raise RuntimeError("the head's rows were changed between forward and step; the step was not taken")
+    classes = Classes(weight, chosen)
+    begins = [record.targets.starts(backend.chunk, len(classes)) for record in records]
+    for number, chunk in enumerate(classes.chunks(backend.chunk)):
+        own = [
+            record.targets.part(starts[number], starts[number + 1], chunk.start)
+            for record, starts in zip(records, begins, strict=True)
+        ]
+        yield chunk, _chunk_gradient(backend, chunk, records, own, [starts[number] for starts in begins])
+
+
+def _chunk_gradient(
+    backend: Backend, chunk: Chunk, records: list[Recorded], own: list[Targets], begins: list[int]
+) -> Tensor:
+    """A row's gradient is what G^T xh has across its direction, over its length; G_ij: the derivative by the cosine."""
     push = torch.zeros_like(chunk.unit)
     along = torch.zeros_like(chunk.inverse)
-    for record in records:
-        begin, end = torch.searchsorted(
-            record.targets.columns, record.targets.columns.new_tensor([chunk.start, chunk.stop])
-        ).tolist()
-        own = record.targets.part(begin, end, chunk.start)
+    for record, here, begin in zip(records, own, begins, strict=True):
         # Probabilities come out divided by the largest there can be: small ones then survive half precision.
-        rest, rest_along = backend.pass_two(record.batch, chunk, own, record.log_sum + record.most_rest)
-        by_cosine = record.by_cosine[begin:end] * record.factor
+        rest, rest_along = backend.pass_two(record.batch, chunk, here, record.log_sum + record.most_rest)
+        part = slice(begin, begin + len(here.rows))
+        by_cosine = record.by_cosine[part] * record.factor
         push += rest.mul_(record.most_rest.exp() * record.factor)
-        push.index_add_(0, own.columns, by_cosine[:, None] * record.batch[own.rows])
+        push.index_add_(0, here.columns, by_cosine[:, None] * record.batch[here.rows])
         along += rest_along.mul_(record.most_rest.exp() * record.factor)
-        along.index_add_(0, own.columns, by_cosine * record.cosine[begin:end])
+        along.index_add_(0, here.columns, by_cosine * record.cosine[part])
     return push.addcmul_(chunk.unit, along[:, None], value=-1.0).mul_(chunk.inverse[:, None])
 
 
-def weight_gradient(backend: Backend, weight: Tensor, records: list[Recorded]) -> Tensor:
-    """dloss/dweight (C_r, D), all of it at once; rows that took no part have zero."""
-    chosen = records[0].chosen
-    gradient = torch.empty_like(weight) if chosen is None else torch.zeros_like(weight)
-    for chunk in Classes(weight, chosen).chunks(backend.chunk):
-        rows = chunk_gradient(backend, chunk, records)
-        if chosen is None:
-            gradient[chunk.start : chunk.stop] = rows
-        else:
-            gradient[chosen[chunk.start : chunk.stop]] = rows
-    return gradient
+def weight_gradient(backend: Backend, weight: Tensor, record: Recorded) -> Tensor:
+    """dloss/dweight (C_r, D) of one batch, all of it at once; rows that took no part have zero."""
+    chosen = record.chosen
+    whole = torch.empty_like(weight) if chosen is None else torch.zeros_like(weight)
+    for chunk, rows in gradients(backend, weight, chosen, [record]):
+        whole[places(chosen, chunk.start, chunk.stop)] = rows
+    return whole

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from training.head.fused import Chunk, Classes, read
-from training.head.pass_two import Recorded, chunk_gradient
+from training.head.fused import Chunk, places
+from training.head.pass_two import Recorded, gradients
 from training.head.sharded import ShardedClassifier
 
 
@@ -118,29 +118,24 @@ class PassTwoSGD(Optimizer):
         records, self._recorded, self._verdict = self._recorded, [], None
         if not records or not verdict.finite:
             return verdict
-        weight = self.head.weight
-        if any(record.version != weight._version for record in records):
-            raise RuntimeError(
-                "the head's rows were changed between forward and step; the step was not taken"
-            )
         chosen = records[0].chosen
-        for chunk in Classes(weight, chosen).chunks(self._backend.chunk):
-            gradient = chunk_gradient(self._backend, chunk, records).mul_(verdict.coefficient / loss_scale)
-            self._apply(chunk, chosen, gradient)
+        for chunk, gradient in gradients(self._backend, self.head.weight, chosen, records):
+            self._apply(chunk, chosen, gradient.mul_(verdict.coefficient / loss_scale))
         return verdict
 
     def _apply(self, chunk: Chunk, chosen: Tensor | None, gradient: Tensor) -> None:
         """One chunk of torch.optim.SGD's step, in its order of operations."""
         weight, group = self.head.weight, self.param_groups[0]
-        rows = read(weight, chosen, chunk.start, chunk.stop)
+        where = places(chosen, chunk.start, chunk.stop)
+        rows = weight[where]
         if group["weight_decay"]:
             gradient.add_(rows, alpha=group["weight_decay"])
         if group["momentum"]:
             buffer = self._momentum()
-            kept = read(buffer, chosen, chunk.start, chunk.stop).mul_(group["momentum"]).add_(gradient)
-            _write(buffer, chosen, chunk, kept)
+            kept = buffer[where].mul_(group["momentum"]).add_(gradient)
+            _write(buffer, where, kept)
             gradient = gradient.add_(kept, alpha=group["momentum"]) if group["nesterov"] else kept
-        _write(weight, chosen, chunk, rows.add_(gradient, alpha=-group["lr"]))
+        _write(weight, where, rows.add_(gradient, alpha=-group["lr"]))
 
     def _momentum(self) -> Tensor:
         """(C_r, D), zero before the first step: then the first buffer is the gradient, as in torch.optim.SGD."""
@@ -156,6 +151,6 @@ class PassTwoSGD(Optimizer):
         self._recorded, self._verdict = [], None
 
 
-def _write(rows: Tensor, chosen: Tensor | None, chunk: Chunk, values: Tensor) -> None:
-    if chosen is not None:  # without a list `values` is a view of these very rows, changed in place
-        rows[chosen[chunk.start : chunk.stop]] = values
+def _write(rows: Tensor, where: slice | Tensor, values: Tensor) -> None:
+    if isinstance(where, Tensor):  # a slice's values are a view of these very rows, changed in place
+        rows[where] = values

@@ -11,6 +11,7 @@ a rank, and one sum of shares of the embeddings' gradient, B D. Backward makes n
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -176,11 +177,22 @@ class _Loss(torch.autograd.Function):
         log_sum = torch.logaddexp(log_rest, z)
         log_share = log_rest - log_sum
         by_cosine = -torch.exp(log_share)[targets.rows] * slope
-        ctx.head, ctx.weight, ctx.chosen, ctx.version = head, weight, chosen, weight._version
-        ctx.targets, ctx.cosine, ctx.by_cosine = targets, cosine, by_cosine
-        ctx.batch, ctx.log_sum, ctx.rows = batch, log_sum, len(batch)
-        # Not below what float32 can hold, and finite where there is no other class.
-        ctx.most_rest = log_share.amax().clamp_min(-80.0)
+        ctx.head, ctx.record = (
+            head,
+            Recorded(
+                batch=batch,
+                log_sum=log_sum,
+                # Not below what float32 can hold, and finite where there is no other class.
+                most_rest=log_share.amax().clamp_min(-80.0),
+                targets=targets,
+                cosine=cosine,
+                by_cosine=by_cosine,
+                chosen=chosen,
+                version=weight._version,
+                share_of_norm=batch.new_zeros(()),
+                factor=batch.new_tensor(1.0 / len(batch)),
+            ),
+        )
         ctx.gradient = None
         if background.pull is not None:
             pull = background.pull.mul_(torch.exp(background.largest - log_sum)[:, None])
@@ -200,22 +212,15 @@ class _Loss(torch.autograd.Function):
         if not ctx.needs_input_grad[1]:
             return by_unit, None, None, None
         squares = ctx.gradient.square().sum() if ctx.gradient is not None else upstream.new_zeros(())
-        record = Recorded(
-            ctx.batch,
-            ctx.log_sum,
-            ctx.most_rest,
-            ctx.targets,
-            ctx.cosine,
-            ctx.by_cosine,
-            ctx.chosen,
-            ctx.version,
-            squares * upstream.square(),
-            upstream / ctx.rows,
+        record = replace(
+            ctx.record,
+            share_of_norm=squares * upstream.square(),
+            factor=ctx.record.factor * upstream,
         )
         if head.recorder is not None:
             head.recorder(record)
             return by_unit, None, None, None
-        return by_unit, weight_gradient(backend, head.weight.detach(), [record]), None, None
+        return by_unit, weight_gradient(backend, head.weight.detach(), record), None, None
 
 
 def _target_cosines(

@@ -53,7 +53,7 @@ class PairLoss(ABC):
         R with ddp_averages: DistributedDataParallel then divides. ranks: who shares the batch; None: this process
         alone. Half precision is computed in float32, also under autocast. ValueError as in `pairs_of`.
         """
-        ranks = ranks or _Alone()
+        ranks = ranks or Ranks(alone=True)
         # A cosine of eight bits at scale 256 is a logit that is wrong by one.
         with torch.autocast(embeddings.device.type, enabled=False):
             pairs = pairs_of(embeddings, labels, ranks)
@@ -65,13 +65,6 @@ class PairLoss(ABC):
         # The value of the whole, the gradient of this rank's part: backward sums the parts of all ranks.
         loss: Tensor = mine + (total / anchors.clamp_min(1.0) - mine).detach()
         return loss
-
-
-class _Alone(Ranks):
-    """This process by itself, also where torch.distributed is up; a plain Ranks() would join all processes."""
-
-    def __init__(self) -> None:
-        self.rank, self.size, self.sent = 0, 1, 0
 
 
 def pairs_of(embeddings: Tensor, labels: Tensor, ranks: Ranks) -> Pairs:
