@@ -551,6 +551,8 @@ def ran(call: str) -> list[str]:
     """The lines that a function of this module prints in a fresh process."""
     command = [sys.executable, "-c", f"from pathlib import Path; from {__name__} import *; {call}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    # Else glibc learns to keep blocks of a page's size after they were freed, on some runs more than on others.
+    environment["MALLOC_MMAP_THRESHOLD_"] = "131072"
     return subprocess.run(
         command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=60
     ).stdout.splitlines()

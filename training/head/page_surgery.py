@@ -25,7 +25,7 @@ from training.head.pages import (
     write_page,
 )
 
-LOOK_ROWS = 8192
+LOOK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def summary(folder: Path, *, verify: bool = False) -> Summary:
         finite = rows.isfinite().all(1)
         broken += int((~finite).sum())
         zero += int((rows == 0).all(1).sum())
-        found = torch.linalg.vector_norm(rows[finite].double(), dim=1).numpy()
+        found = torch.linalg.vector_norm(rows[finite], dim=1, dtype=torch.float64).numpy()
         lengths[kept : kept + len(found)] = found
         kept += len(found)
     lengths = lengths[:kept] if kept else np.array([np.nan])
