@@ -12,7 +12,10 @@ from training.ranks import Ranks
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LABELS = (torch.int64, torch.int32, torch.int16, torch.uint8)
 
-FINE, LABEL_OUTSIDE, ZERO_ROW = 0, 1, 2
+FINE, LABEL_OUTSIDE, ZERO_ROW, NO_BATCH = 0, 1, 2, 3
+
+WORDS = 8
+"""Whole numbers that a rank says of its batch."""
 
 
 class RanksDisagree(ValueError):
@@ -36,15 +39,22 @@ def agree_on_batch(
 ) -> None:
     """Every rank must bring as many rows of the same kind, with labels in 0..classes-1 and no row of length zero.
 
-    One small gather. Raises on every rank alike: TypeError or ValueError for what is wrong with this call on
-    any rank, RanksDisagree where ranks differ.
+    One small gather. A label or row that cannot be raises ValueError on every rank alike, and ranks that differ
+    RanksDisagree; where a rank's arguments are no batch at all, it raises TypeError or ValueError and the others
+    RanksDisagree.
     """
-    _check_kinds(embeddings, labels)
+    what = "the agreement on the batch"
+    try:
+        _check_kinds(embeddings, labels)
+    except (TypeError, ValueError):
+        ranks.words(*[NO_BATCH] * WORDS, what=what)
+        raise
     fault, row, value = _fault(embeddings, labels, classes)
     kind = DTYPES.index(embeddings.dtype), LABELS.index(labels.dtype)
-    said = ranks.words(
-        *embeddings.shape, *kind, with_gradient, fault, row, value, what="the agreement on the batch"
-    )
+    said = ranks.words(*embeddings.shape, *kind, with_gradient, fault, row, value, what=what)
+    for rank, other in enumerate(said):
+        if other[5] == NO_BATCH:
+            raise RanksDisagree(f"what rank {rank} brought is no batch; its own error says why")
     names = ("rows", "dimensions", "dtype of embeddings", "dtype of labels", "gradients")
     for rank, other in enumerate(said):
         for at, name in enumerate(names):

@@ -82,6 +82,42 @@ def test_a_wrong_batch_on_one_rank_is_an_error_on_all_and_the_next_step_works(
         raise answers[0]
 
 
+def no_batch(group: Any, rank: int, change: str) -> float:
+    problem = Problem(rows=8)
+    head = problem.head(group)
+    x, labels = (problem.rows_of(head.ranks, whole) for whole in problem.batch())
+    wrong = {
+        "float labels": (x, labels.double()),
+        "an empty batch": (x[:0], labels[:0]),
+        "lengths": (x[:1], labels),
+    }
+    try:
+        head(*(wrong[change] if head.ranks.rank == rank else (x, labels)))
+    except (ValueError, TypeError):
+        head(x, labels)  # the next step works
+        raise
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "says"),
+    [
+        ("float labels", TypeError, "labels must be whole numbers"),
+        ("an empty batch", ValueError, "the batch is empty"),
+        ("lengths", ValueError, r"they are \(1, 19\) and \(2,\)"),
+    ],
+)
+def test_what_is_no_batch_on_one_rank_is_an_error_on_all_that_names_it(
+    gloo: Gloo, change: str, kind: type[Exception], says: str
+) -> None:
+    answers = gloo.answers(no_batch, 2, change)
+    with pytest.raises(kind, match=says):
+        raise answers.pop(2)
+    for answer in answers:
+        assert isinstance(answer, RanksDisagree)
+        assert "what rank 2 brought is no batch" in str(answer)
+
+
 def other_head(group: Any, rank: int, options: dict[str, Any]) -> None:
     Problem().head(group, **(options if dist.get_rank(group) == rank else {}))
 
