@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
@@ -26,6 +26,12 @@ for command in (serve, enroll, identify, verify, detect, demo):
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
+for entry in sorted(entry_points(group="cocircle.commands"), key=lambda entry: entry.name):
+    found = entry.load()
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=entry.name)
+    else:
+        app.command(entry.name)(found)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""Commands of training, each loaded when it is called: a service without torch has the others."""

@@ -1,0 +1,60 @@
+"""The memory a run takes, worked out before it starts: by rank and by what it is for; allocates nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.backbones.cost import cost
+from training.config import RunConfig
+from training.head.layout import share
+from training.head.sharded import CHUNK
+from training.plan import Plan
+from training.trained import network_of
+
+FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on one rank. rows: of the head. head: rows and their momentum (and gradient where one is kept).
+
+    network: parameters, gradients, momentum, average. activations: kept for backward in one forward, about.
+    logits: of the head's chunks and the gathered batch, about. save: a copy of the state while a checkpoint is written.
+    """
+
+    rank: int
+    rows: int
+    head: int
+    network: int
+    activations: int
+    logits: int
+    save: int
+
+    @property
+    def total(self) -> int:
+        """At the peak, beside what Python, torch and the data's index take."""
+        return self.head + self.network + self.activations + self.logits + self.save
+
+
+def memory_of(config: RunConfig, plan: Plan) -> list[Memory]:
+    """One entry a rank."""
+    network = network_of(config)
+    of = cost(network)
+    half = config.optimisation.amp != "fp32"
+    kept = of.activation_bytes // (2 if half else 1) * plan.forward
+    copies = 3 + bool(config.optimisation.ema)
+    states = FLOAT * of.parameters * copies
+    return [_of_rank(rank, config, plan, states, kept) for rank in range(plan.ranks)]
+
+
+def _of_rank(rank: int, config: RunConfig, plan: Plan, states: int, kept: int) -> Memory:
+    dimension, together = config.model.dimension, plan.forward * plan.ranks
+    rows = share(plan.classes, rank, plan.ranks).rows if config.loss.name != "none" else 0
+    in_pass_two = plan.logit_map is not None and config.head.in_pass_two and config.head.backend != "dense"
+    head = FLOAT * dimension * rows * (2 if in_pass_two else 3)
+    wide = (
+        (config.head.chunk or CHUNK["cpu"]) if config.head.backend == "chunked" and plan.logit_map else rows
+    )
+    logits = FLOAT * together * (3 * min(wide, rows) + 3 * dimension)
+    copied = head * 2 // (2 if in_pass_two else 3) + states * 2 // 3 if config.saving.asynchronous else 0
+    return Memory(rank, rows, head, states, kept, logits, copied)
