@@ -21,6 +21,7 @@ from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
@@ -30,7 +31,7 @@ from torch.distributed.tensor import DTensor
 from training.atomic import sync_folder
 from training.ranks import Ranks
 
-warnings.filterwarnings("ignore", "torch.distributed is disabled")  # a run of one process means it
+warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process is no mistake
 
 RUN = "run.json"
 BEST = "best.json"
@@ -54,14 +55,19 @@ class Checkpoints:
     """The checkpoints of one run's folder. Collective: every rank calls every method but `latest`."""
 
     def __init__(self, folder: Path, ranks: Ranks, *, keep: int, asynchronous: bool) -> None:
-        """keep: how many of the latest stay. Half-written ones of a killed run are removed."""
+        """keep: how many of the latest stay. Half-written ones of a killed run are removed.
+
+        asynchronous: write in a thread; not for a part of the processes of torch.distributed.
+        """
         self.folder, self.keep = folder, keep
         self._ranks = ranks
         self._first = ranks.rank == 0
         # Its own group: the collectives of a write must not mix with those of the steps beside it.
-        self._group = _beside(ranks)
+        beside = _beside(ranks)
+        self._group = beside or ranks.group
         self._mesh = DeviceMesh.from_group(self._group, "cpu") if self._group is not None else None
-        self._writer = ThreadPoolExecutor(1, "checkpoint") if asynchronous else None
+        apart = asynchronous and (ranks.size == 1 or beside is not None)
+        self._writer = ThreadPoolExecutor(1, "checkpoint") if apart else None
         self._writing: Future[None] | None = None
         if self._first:
             folder.mkdir(parents=True, exist_ok=True)
@@ -111,9 +117,9 @@ class Checkpoints:
                 half.replace(self.folder / f"step-{step:09d}")
                 sync_folder(self.folder)
                 self._forget_old()
-        except (OSError, RuntimeError) as error:
+        except (CheckpointException, OSError, RuntimeError) as error:
             raise CheckpointError(
-                f"the checkpoint of step {step} could not be written to {self.folder}: {error}"
+                f"the checkpoint of step {step} could not be written to {self.folder}: {_reason(error)}"
             ) from error
 
     def _forget_old(self) -> None:
@@ -154,8 +160,15 @@ def load_tensors(saved: Saved, tensors: Mapping[str, Tensor], ranks: Ranks) -> N
     """Fill tensors in place from a checkpoint; DTensors may be sharded over other ranks than when it was written."""
     try:
         load(dict(tensors), checkpoint_id=saved.folder, process_group=ranks.group, no_dist=ranks.size == 1)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{saved.folder} cannot be loaded into this run: {error}") from error
+    except (CheckpointException, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{saved.folder} cannot be loaded into this run: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, without the stacks that torch.distributed.checkpoint carries along."""
+    if isinstance(error, CheckpointException):
+        return "; ".join(f"rank {rank}: {failure[0]}" for rank, failure in error.failures.items())
+    return str(error)
 
 
 def complete(folder: Path) -> dict[int, Path]:
@@ -165,11 +178,10 @@ def complete(folder: Path) -> dict[int, Path]:
 
 
 def _beside(ranks: Ranks) -> dist.ProcessGroup | None:
-    """Another group of the same processes; None with one."""
-    if ranks.group is None:
+    """Another group of the same processes; None with one, and where others would have to take part in making it."""
+    if ranks.size == 1 or ranks.size != dist.get_world_size():
         return None
-    members = dist.get_process_group_ranks(ranks.group)
-    beside: dist.ProcessGroup = dist.new_group(members, backend="gloo", use_local_synchronization=True)
+    beside: dist.ProcessGroup = dist.new_group(backend="gloo")
     return beside
 
 

@@ -17,7 +17,7 @@ class ConfigError(ValueError):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(_Strict):
@@ -44,8 +44,9 @@ class Data(_Strict):
 class Model(_Strict):
     """backbone: a name of `python -m training.backbones`. settings: of that backbone. channels_last: memory order.
 
-    gradient_checkpointing: forward again in backward, for memory. compiled: torch.compile. start: a finished run
-    whose network, and whose centroids of identities of the same name, are the first values.
+    gradient_checkpointing: forward again in backward, for memory. compiled: torch.compile. synchronised: batch
+    normalisation over all ranks, so that their number does not matter. start: a finished run whose network, and whose
+    centroids of identities of the same name, are the first values.
     """
 
     backbone: str = "mobilefacenet"
@@ -54,6 +55,7 @@ class Model(_Strict):
     channels_last: bool = True
     gradient_checkpointing: bool = False
     compiled: bool = False
+    synchronised: bool = False
     start: Path | None = None
 
 
@@ -104,8 +106,8 @@ class Optimisation(_Strict):
 
     epochs: over the data; steps: overrides them. weight_decay: of matrices and kernels, not of biases and norms.
     warmup: share of all steps in which the rate rises from 0; schedule: what it does afterwards. clip: the largest
-    norm of the network's gradient. ema: decay a step of the averaged weights that are validated and exported; 0: none.
-    amp: what the network computes in, by autocast.
+    norm of the network's gradient, inf for any. ema: decay a step of the averaged weights that are validated and
+    exported; 0: none. amp: what the network computes in, by autocast.
     """
 
     batch: int = Field(default=128, ge=1)
@@ -117,7 +119,7 @@ class Optimisation(_Strict):
     weight_decay: float = Field(default=5e-4, ge=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
-    clip: float | None = Field(default=5.0, gt=0)
+    clip: float | None = Field(default=5.0, gt=0, allow_inf_nan=True)
     ema: float = Field(default=0.0, ge=0, lt=1)
     amp: Literal["fp32", "fp16", "bf16"] = "fp32"
 
@@ -179,7 +181,7 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> RunConfig:
         tree = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for change in changes:
         _lay_over(tree, change)
@@ -201,9 +203,9 @@ def as_tree(config: RunConfig) -> dict[str, Any]:
 
 
 def _told(where: tuple[int | str, ...], message: str, value: object) -> str:
-    key = ".".join(map(str, where))
+    key = ".".join(map(str, where)) + ": " if where else ""
     shown = "" if isinstance(value, dict) else f" (it is {value!r})"
-    return f"  {key}: {message}{shown}"
+    return f"  {key}{message.removeprefix('Value error, ')}{shown}"
 
 
 def _lay_over(tree: dict[str, Any], change: str) -> None:
@@ -213,7 +215,7 @@ def _lay_over(tree: dict[str, Any], change: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text
+        value = text.strip()
     *tables, last = key.strip().split(".")
     for table in tables:
         tree = tree.setdefault(table, {})

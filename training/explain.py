@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from training.backbones.cost import cost
@@ -26,7 +27,7 @@ def _facts(config: RunConfig, plan: Plan) -> Table:
     table = Table(title="The run", title_justify="left", show_header=False)
     forwards = f"{plan.ranks} ranks x {chosen.accumulate} forwards x {plan.forward} images"
     rows = {
-        "data": f"{plan.images:,} images of {plan.classes:,} identities in {config.data.records}",
+        "data": f"{plan.images:,} images of {plan.classes:,} identities in {escape(str(config.data.records))}",
         "batch": f"{plan.batch:,} images = {forwards}",
         "steps": f"{plan.steps:,}; an epoch has {plan.epoch:,}; warm-up {round(chosen.warmup * plan.steps):,}",
         "rate": f"{chosen.lr:g}, then {chosen.schedule}",

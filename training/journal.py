@@ -16,6 +16,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from evaluation.report.svg import Axis, Curve, picture
+from training.atomic import replaced
 
 LINES = "steps.jsonl"
 PICTURE = "loss.svg"
@@ -31,7 +32,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         kept = [line for line in read_lines(folder) if line["step"] < first_step]
-        (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+        with replaced(folder / LINES) as file:
+            file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
         self._lines = (folder / LINES).open("a", encoding="utf-8", buffering=1)
         self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 
@@ -73,8 +75,8 @@ def loss_picture(curves: dict[str, Sequence[tuple[int, float]]]) -> str:
     """SVG of losses by step, one curve a name; losses that are not finite are left out."""
     drawn = {name: _averaged([p for p in points if math.isfinite(p[1])]) for name, points in curves.items()}
     every = [point for points in drawn.values() for point in points]
-    across = Axis("step", 0.0, max(1.0, max(x for x, _ in every)))
-    up = Axis("loss", 0.0, 1.05 * max(1e-6, max(y for _, y in every)))
+    across = Axis("step", 0.0, max(1.0, max((x for x, _ in every), default=0.0)))
+    up = Axis("loss", 0.0, 1.05 * max(1e-6, max((y for _, y in every), default=0.0)))
     return picture(
         "Loss by step",
         across,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from training.backbones.cost import cost
 from training.config import RunConfig
 from training.head.layout import share
@@ -44,17 +46,26 @@ def memory_of(config: RunConfig, plan: Plan) -> list[Memory]:
     kept = of.activation_bytes // (2 if half else 1) * plan.forward
     copies = 3 + bool(config.optimisation.ema)
     states = FLOAT * of.parameters * copies
-    return [_of_rank(rank, config, plan, states, kept) for rank in range(plan.ranks)]
+    saved = states - FLOAT * of.parameters
+    return [_of_rank(rank, config, plan, states, saved, kept) for rank in range(plan.ranks)]
 
 
-def _of_rank(rank: int, config: RunConfig, plan: Plan, states: int, kept: int) -> Memory:
+def _of_rank(rank: int, config: RunConfig, plan: Plan, states: int, saved: int, kept: int) -> Memory:
     dimension, together = config.model.dimension, plan.forward * plan.ranks
     rows = share(plan.classes, rank, plan.ranks).rows if config.loss.name != "none" else 0
     in_pass_two = plan.logit_map is not None and config.head.in_pass_two and config.head.backend != "dense"
     head = FLOAT * dimension * rows * (2 if in_pass_two else 3)
-    wide = (
-        (config.head.chunk or CHUNK["cpu"]) if config.head.backend == "chunked" and plan.logit_map else rows
-    )
-    logits = FLOAT * together * (3 * min(wide, rows) + 3 * dimension)
-    copied = head * 2 // (2 if in_pass_two else 3) + states * 2 // 3 if config.saving.asynchronous else 0
+    logits = FLOAT * (_of_logits(config, plan, rows) + 3 * together * dimension)
+    copied = FLOAT * dimension * rows * 2 + saved if config.saving.asynchronous else 0
     return Memory(rank, rows, head, states, kept, logits, copied)
+
+
+def _of_logits(config: RunConfig, plan: Plan, rows: int) -> int:
+    """Numbers that the head has of a batch and its classes at the peak."""
+    together = plan.forward * plan.ranks
+    if plan.logit_map is None or config.head.backend == "dense":
+        return 3 * together * rows
+    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    chunk = min(rows, config.head.chunk or CHUNK["cuda" if on_gpu else "cpu"])
+    # Triton's kernels never write a cosine: what a chunk takes there is its operand and its gradient.
+    return 2 * chunk * config.model.dimension if config.head.backend == "triton" else 3 * together * chunk

@@ -75,6 +75,8 @@ def head_of(
             )
         return Softmax(plan.classes, config.model.dimension, config.seed).to(device)
     chosen = config.head
+    if chosen.backend == "dense" and (ranks.size > 1 or chosen.sample is not None):
+        raise ConfigError("head.backend = 'dense' keeps all logits in one process: no ranks, no head.sample")
     if chosen.sample is not None and config.optimisation.accumulate > 1 and chosen.in_pass_two:
         raise ConfigError("head.sample takes one forward a step: set optimisation.accumulate = 1")
     return ShardedClassifier(

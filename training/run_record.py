@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.config import ConfigError, RunConfig, as_tree
+from training.config import ConfigError, RunConfig, as_tree, checked
 from training.data.records import FaceRecords
 from training.ranks import Ranks
 
@@ -47,7 +47,9 @@ def check_same_run(before: dict[str, Any], now: dict[str, Any], folder: Path) ->
         for key in ("images", "classes", "labels_sha256")
         if before[key] != now[key]
     ]
-    then, here = _fixed(before["config"]), _fixed(now["config"])
+    # A setting that did not exist then had what is its default now.
+    earlier = as_tree(checked(before["config"], f"the configuration in {folder}"))
+    then, here = _fixed(earlier), _fixed(now["config"])
     faults += [
         f"  {key}: {then.get(key)!r} then, {here.get(key)!r} now"
         for key in sorted(then.keys() | here.keys())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from training.backbones import backbone
 from training.backbones.registry import Backbone
 from training.checkpoint import CheckpointError, Saved, best_step, complete, load_tensors, read_run
-from training.config import RunConfig, checked
+from training.config import ConfigError, RunConfig, checked
 from training.ranks import Ranks
 
 CHECKPOINTS = "checkpoints"
@@ -35,15 +35,21 @@ class Trained:
     saved: Saved
 
 
-def trained(run: Path, *, step: int | None = None, best: bool = False) -> Trained:
+def trained(
+    run: Path,
+    *,
+    step: int | None = None,
+    best: bool = False,
+    weights: Literal["average", "network"] = "average",
+) -> Trained:
     """What lies in a run's folder: the last checkpoint, the best validated one, or that of a step.
 
-    CheckpointError where there is no such one.
+    weights: the average where the run has one, or those that were trained. CheckpointError where there is no such one.
     """
     saved = _chosen(run / CHECKPOINTS, step, best)
     config = checked(saved.run["config"], f"the configuration in {saved.folder}")
     network = network_of(config)
-    part = "average" if config.optimisation.ema else "network"
+    part = weights if config.optimisation.ema else "network"
     tensors = {f"{part}.{name}": value for name, value in network.state_dict().items()}
     load_tensors(saved, tensors, Ranks(alone=True))
     return Trained(
@@ -58,10 +64,13 @@ def trained(run: Path, *, step: int | None = None, best: bool = False) -> Traine
 
 
 def network_of(config: RunConfig) -> Backbone:
-    """The network of a configuration, with first values from its seed. ValueError names a wrong setting."""
+    """The network of a configuration, with first values from its seed. ConfigError names a wrong setting."""
     torch.manual_seed(config.seed)
     chosen = config.model
-    network = backbone(chosen.backbone, chosen.dimension, **chosen.settings)
+    try:
+        network = backbone(chosen.backbone, chosen.dimension, **chosen.settings)
+    except ValueError as error:
+        raise ConfigError(f"model: {error}") from error
     network.gradient_checkpointing = chosen.gradient_checkpointing
     return network
 

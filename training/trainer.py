@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training.backbones.images import normalised
 from training.backbones.memory import keep_freed_memory
+from training.backbones.synchronised import synchronise
 from training.checkpoint import Checkpoints, best_score, load_tensors
 from training.config import RunConfig
 from training.data.augment import Augmentation
@@ -83,7 +84,7 @@ class Run:
         if saved is None and self.config.model.start is not None:
             self.watch.said(start_from(self.config, self.network, head, self.records.class_names))
         self.updates = Updates(self.network, head, self.config, self.device)
-        self.forward = distributed(self.network, self.ranks, self.config.model.compiled)
+        self.forward = distributed(self.network, self.ranks, self.config)
         if saved is None:
             self._introduce()
             return
@@ -121,6 +122,9 @@ class Run:
                 self._after(journal, step, stop)
                 if stop:
                     raise KeyboardInterrupt
+        if skipped := self.loader.skipped:
+            first = next(iter(skipped.values()))
+            self.watch.said(f"{len(skipped)} images could not be read and were replaced, as {first}")
         self.watch.ended()
 
     def _step(
@@ -227,12 +231,14 @@ def device_of(config: RunConfig) -> torch.device:
     return torch.device("cpu")
 
 
-def distributed(network: nn.Module, ranks: Ranks, compiled: bool) -> nn.Module:
+def distributed(network: nn.Module, ranks: Ranks, config: RunConfig) -> nn.Module:
     """The network as the loop calls it: compiled where asked for, its gradients averaged over ranks."""
-    called: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
+    if config.model.synchronised:
+        synchronise(network, ranks)
+    called: nn.Module = torch.compile(network) if config.model.compiled else network  # type: ignore[assignment]
     if ranks.size == 1:
         return called
-    return DistributedDataParallel(called, process_group=ranks.group, broadcast_buffers=False)
+    return DistributedDataParallel(called, process_group=ranks.group, forward_sync_buffers=False)
 
 
 def seed_of(seed: int, step: int, rank: int) -> int:

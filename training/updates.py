@@ -123,7 +123,7 @@ def _head_optimizer(head: ShardedClassifier | Softmax | None, config: RunConfig)
         return None
     if isinstance(head, ShardedClassifier) and config.head.in_pass_two and head.backend is not None:
         return PassTwoSGD(head, rate, momentum=chosen.momentum, weight_decay=chosen.weight_decay)
-    return SGD(head.parameters(), rate, chosen.momentum, weight_decay=chosen.weight_decay)
+    return SGD(_groups(head, chosen.weight_decay), rate, chosen.momentum)
 
 
 def _begin_momentum(optimizer: Optimizer) -> None:

@@ -27,8 +27,9 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change a setting; may be repeated.", metavar="TABLE.KEY=VALUE"),
     ] = None,
+    # Not --run, which torchrun would take for a beginning of its own --run-path.
     run: Annotated[
-        Path | None, typer.Option("--run", help="Folder of the run. [default: runs/NAME]", metavar="DIR")
+        Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]", metavar="DIR")
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what the run will do and take, and train nothing.")
@@ -87,6 +88,7 @@ def _processes(config: RunConfig) -> Iterator[Ranks]:
     """This process alone, or one of those that torchrun started."""
     import torch
     import torch.distributed as dist
+    from torch._C._distributed_c10d import PrefixStore, TCPStore
 
     from training.ranks import Ranks
 
@@ -96,8 +98,20 @@ def _processes(config: RunConfig) -> Iterator[Ranks]:
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    place = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    server = TCPStore(
+        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=_first_of_all()
+    )
+    # After a restart torchrun's store still holds the addresses of those that died.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = PrefixStore(f"cocircle/{attempt}", server)
+    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=place[0], world_size=place[1])
     try:
         yield Ranks()
     finally:
         dist.destroy_process_group()
+
+
+def _first_of_all() -> bool:
+    """Whether this process keeps the store: rank 0, unless torchrun does."""
+    return os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
