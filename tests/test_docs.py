@@ -114,3 +114,12 @@ def test_the_training_guide_works_as_it_stands(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"{text}\n{done.stderr}"
     assert len(code) == 3
+
+
+def test_the_guide_to_runs_names_every_ready_configuration_and_no_other() -> None:
+    page = (ROOT / "docs/runs.md").read_text()
+    ready = {path.stem for path in (ROOT / "training/configs").glob("*.toml")}
+    started = set(re.findall(r"cocircle train (\S+)|-m training (\S+)", page))
+    assert {name for pair in started for name in pair if name} <= ready
+    sentence = page[page.index("is one of the ready configurations") :].split("Any TOML", 1)[0]
+    assert set(re.findall(r"`([a-z-]+)`", sentence)) | {"smoke"} == ready

@@ -99,9 +99,7 @@ def _processes(config: RunConfig) -> Iterator[Ranks]:
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     place = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    server = TCPStore(
-        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=_first_of_all()
-    )
+    server = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=_first_of_all())
     # After a restart torchrun's store still holds the addresses of those that died.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = PrefixStore(f"cocircle/{attempt}", server)
