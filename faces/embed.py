@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.align import CROP
-from faces.manifest import EmbedderSpec
-from faces.planes import to_planes
+from faces.manifest import EmbedderSpec, PackError
+from faces.planes import to_input
 from faces.session import Session
 
 BATCH = 32
@@ -19,6 +19,8 @@ class Embedder:
     """An embedder of a pack, loaded. Threads may call it at once."""
 
     def __init__(self, session: Session, spec: EmbedderSpec) -> None:
+        """Raises PackError where the graph does not take what the manifest's layout gives it."""
+        _check_input(session, spec)
         self.spec = spec
         self._session = session
 
@@ -26,9 +28,11 @@ class Embedder:
         """(N, S, S, 3) uint8 crops, blue green red -> (N, D) float32, rows of unit length.
 
         S is the spec's input, or 112: such crops are resized where the model wants another side. Raises
-        ValueError on another shape, and where the model returns what cannot be a template.
+        ValueError on another type or shape, and where the model returns what cannot be a template.
         """
         side = self.spec.input
+        if crops.dtype != np.uint8:
+            raise ValueError(f"crops should be uint8, 0..255, got {crops.dtype}")
         if crops.ndim != 4 or crops.shape[1:] not in ((side, side, 3), (CROP, CROP, 3)):
             raise ValueError(f"crops should be (N, {side}, {side}, 3) or (N, 112, 112, 3), got {crops.shape}")
         if len(crops) == 0:
@@ -49,7 +53,7 @@ class Embedder:
     def _run(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows = []
         for start in range(0, len(crops), BATCH):
-            (out, *_) = self._session.run(to_planes(crops[start : start + BATCH], self.spec.normalisation))
+            (out, *_) = self._session.run(to_input(crops[start : start + BATCH], self.spec))
             if out.shape[1:] != (self.spec.dimension,):
                 raise ValueError(
                     f"embedder {self.spec.name} returned rows of {out.shape[1:]}, "
@@ -57,3 +61,18 @@ class Embedder:
                 )
             rows.append(out)
         return np.concatenate(rows)
+
+
+def _check_input(session: Session, spec: EmbedderSpec) -> None:
+    wanted = "tensor(float)" if spec.layout == "nchw" else "tensor(uint8)"
+    side = spec.input
+    sides = (side, side, 3) if spec.layout == "nhwc-uint8" else (3, side, side)
+    fits = len(session.input_shape) == 4 and all(
+        found == expected or not isinstance(found, int)
+        for found, expected in zip(session.input_shape[1:], sides, strict=True)
+    )
+    if session.input_type != wanted or not fits:
+        raise PackError(
+            f"{spec.model.file}: layout {spec.layout!r} and input {side} mean a graph that takes {wanted} (N, "
+            f"{', '.join(map(str, sides))}), and it takes {session.input_type} {session.input_shape}"
+        )

@@ -10,7 +10,7 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from faces.calibration import Calibration
 
@@ -18,6 +18,8 @@ MANIFEST = "model.toml"
 
 Triple = tuple[float, float, float]
 Channels = Literal["bgr", "rgb"]
+Layout = Literal["nchw", "nhwc-uint8", "nchw-uint8"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 class PackError(ValueError):
@@ -54,6 +56,10 @@ class Normalisation:
     std: Triple
 
 
+AS_CROPS = Normalisation("bgr", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+"""Of an embedder whose graph takes pixels as crops hold them: nothing is done to them outside."""
+
+
 @dataclass(frozen=True)
 class DetectorSpec:
     """input: longest side it is given, pixels, a multiple of 32. score, iou: its thresholds, 0..1."""
@@ -70,22 +76,45 @@ class DetectorSpec:
 class EmbedderSpec:
     """input: side of the square crop, pixels; the 112 template is scaled by input / 112.
 
-    dimension: D of the output. flip: average with the embedding of the mirrored crop.
+    layout: what the graph takes: "nchw", float32 planes made by the normalisation; or the crops themselves, blue
+    green red, "nhwc-uint8" (N, S, S, 3) or "nchw-uint8" (N, 3, S, S), and then the normalisation is AS_CROPS,
+    for the graph holds it. dimension: D of the output. flip: average with the embedding of the mirrored crop.
     """
 
     name: str
     model: ModelFile
     input: int
     normalisation: Normalisation
-    layout: Literal["nchw"]
+    layout: Layout
     template: Literal["arcface-112"]
     dimension: int
     flip: bool
 
 
 @dataclass(frozen=True)
+class Training:
+    """Where an embedder's weights come from, in the words of whoever trained it.
+
+    cocircle: version that exported it. data: what it was trained on: the set, its images and identities, and by
+    which licence or consent. config: the run's settings, one JSON object. precision: of the graph's weights;
+    cost: what it took from the float32 network and how that was measured, None for "fp32" alone. accuracy: as
+    measured at export, or None.
+    """
+
+    cocircle: str
+    data: str
+    config: str
+    precision: Precision
+    cost: str | None
+    accuracy: str | None
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """A whole model.toml. detector: its own, or the name of the pack whose detector it uses."""
+    """A whole model.toml. detector: its own, or the name of the pack whose detector it uses.
+
+    training: None where the pack does not tell.
+    """
 
     name: str
     version: str
@@ -94,15 +123,16 @@ class Manifest:
     detector: DetectorSpec | str
     embedder: EmbedderSpec
     calibration: Calibration | None
+    training: Training | None = None
 
     @property
     def contract_id(self) -> str:
         """Names the space its templates live in: embedder's name and 12 hex digits.
 
         Hashed is what changes an embedding of the same aligned crop: the embedder's file, input size,
-        normalisation, alignment template, flip, dimension. The detector is not part of it: its landmarks move
+        normalisation, layout, alignment template, flip, dimension. The detector is not part of it: its landmarks move
         a crop by a fraction of a pixel, as another photo would, and the templates remain comparable. Nor are
-        calibration, licence, description, version and places of files.
+        calibration, training, licence, description, version and places of files.
         """
         spec = self.embedder
         text = json.dumps(
@@ -142,6 +172,7 @@ def read_manifest(path: Path) -> Manifest:
         detector=_detector(top.table("detector")),
         embedder=_embedder(top.table("embedder")),
         calibration=_calibration(top.table("calibration")) if "calibration" in tree else None,
+        training=_training(top.table("training")) if "training" in tree else None,
     )
     pack.done()
     top.done()
@@ -212,12 +243,13 @@ def _detector(table: _Table) -> DetectorSpec | str:
 
 
 def _embedder(table: _Table) -> EmbedderSpec:
+    layout = table.choice("layout", get_args(Layout))
     spec = EmbedderSpec(
         name=table.text("name", r"[a-z0-9][a-z0-9._-]{0,62}"),
         model=_model(table),
         input=table.whole("input", 16, 1024),
-        normalisation=_normalisation(table),
-        layout=table.choice("layout", ("nchw",)),
+        normalisation=_normalisation(table) if layout == "nchw" else _inside_the_graph(table, layout),
+        layout=layout,
         template=table.choice("template", ("arcface-112",)),
         dimension=table.whole("dimension", 1, 8192),
         flip=table.truth("flip"),
@@ -247,6 +279,39 @@ def _normalisation(table: _Table) -> Normalisation:
     if min(normalisation.std) <= 0:
         raise table.wrong("std", "three numbers above 0")
     return normalisation
+
+
+def _inside_the_graph(table: _Table, layout: Layout) -> Normalisation:
+    if ignored := [key for key in ("channels", "mean", "std") if key in table.values]:
+        raise PackError(
+            f"{table.path}: [{table.name}] layout = {layout!r} gives the graph the crops as they are, so "
+            f"{', '.join(ignored)} would be ignored; remove what stands there"
+        )
+    return AS_CROPS
+
+
+def _training(table: _Table) -> Training:
+    training = Training(
+        cocircle=table.text("cocircle"),
+        data=table.text("data"),
+        config=table.text("config"),
+        precision=table.choice("precision", get_args(Precision)),
+        cost=table.text("cost") if "cost" in table.values else None,
+        accuracy=table.text("accuracy") if "accuracy" in table.values else None,
+    )
+    table.done()
+    if (training.precision == "fp32") != (training.cost is None):
+        raise PackError(
+            f"{table.path}: [training] cost belongs to a precision below fp32, and to each of those; the "
+            f"precision is {training.precision!r} and the cost {training.cost!r}"
+        )
+    try:
+        whole = isinstance(json.loads(training.config), dict)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise table.wrong("config", "one JSON object")
+    return training
 
 
 def _calibration(table: _Table) -> Calibration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.manifest import Normalisation
+from faces.manifest import EmbedderSpec, Normalisation
 
 
 def to_planes(images: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
@@ -18,3 +18,12 @@ def to_planes(images: NDArray[np.uint8], normalisation: Normalisation) -> NDArra
     if normalisation.std != (1.0, 1.0, 1.0):
         batch /= np.array(normalisation.std, np.float32)[:, None, None]
     return batch
+
+
+def to_input(crops: NDArray[np.uint8], spec: EmbedderSpec) -> NDArray[np.float32] | NDArray[np.uint8]:
+    """(N, S, S, 3) uint8, blue green red -> what the embedder's graph takes, by its layout."""
+    if spec.layout == "nchw":
+        return to_planes(crops, spec.normalisation)
+    if spec.layout == "nhwc-uint8":
+        return np.ascontiguousarray(crops)
+    return np.ascontiguousarray(crops.transpose(0, 3, 1, 2))

@@ -20,7 +20,11 @@ class ProviderUnavailable(RuntimeError):
 
 
 class Session:
-    """Runs one model. Threads may call `run` at once. outputs: the names of the graph's outputs, in order."""
+    """Runs one model. Threads may call `run` at once.
+
+    outputs: the names of the graph's outputs, in order. input_type: as ONNX Runtime writes it, "tensor(float)".
+    input_shape: a number, a name or None for each side of the input, the last two where any length will do.
+    """
 
     def __init__(self, path: Path, provider: Provider = "cpu", threads: int = 0) -> None:
         """threads: of one run on the CPU; 0 takes what the machine has.
@@ -57,12 +61,15 @@ class Session:
                 f"{provider} was asked for, but ONNX Runtime could not load it (driver, CUDA or cuDNN "
                 f"libraries missing or of another version) and would run on the CPU"
             )
-        self._input = self._session.get_inputs()[0].name
+        first = self._session.get_inputs()[0]
+        self._input = first.name
+        self.input_type: str = first.type
+        self.input_shape: tuple[Any, ...] = tuple(first.shape)
         self.outputs: tuple[str, ...] = tuple(item.name for item in self._session.get_outputs())
         self.output_shapes: tuple[tuple[Any, ...], ...] = tuple(
             tuple(item.shape) for item in self._session.get_outputs()
         )
 
-    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """batch: the model's one input, (N, ...) float32. Its outputs, in the graph's order."""
+    def run(self, batch: NDArray[np.float32] | NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """batch: the model's one input, (N, ...) of the type it takes. Its outputs, in the graph's order."""
         return self._session.run(None, {self._input: batch})  # type: ignore[no-any-return]

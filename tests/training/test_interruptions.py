@@ -37,7 +37,7 @@ lr = 0.05
 [saving]
 every = 2
 """
-PATIENCE = 240.0
+PATIENCE = 400.0
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,7 @@ def ended(process: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_ten_kills_in_epochs_and_in_checkpoints_leave_the_losses_as_they_would_have_been(
     config: Path, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_run_that_is_asked_to_end_saves_and_goes_on_bit_for_bit(config: Path, 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_torchrun_restarts_a_group_one_of_which_was_killed(config: Path, tmp_path: Path) -> None:
     def together(run: Path, restarts: int) -> subprocess.Popen[bytes]:
         launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]

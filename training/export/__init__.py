@@ -1,0 +1,1 @@
+"""A trained network -> a model pack that serves: graph, proof, lower precision, folder."""
