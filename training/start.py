@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from training.config import ConfigError, RunConfig
+from training.data.names import FileNames
 from training.data.records import ClassNames
 from training.head.sharded import ShardedClassifier
 from training.losses.baselines import Softmax
@@ -47,7 +48,7 @@ def start_from(
 def _adopt(head: ShardedClassifier, before: Trained, names: ClassNames) -> int:
     """How many of all classes were known; this rank's rows of them are filled."""
     folder = before.saved.folder.parent.parent
-    earlier = {name: at for at, name in enumerate(_lines(folder / CLASS_NAMES))}
+    earlier = _places(FileNames(folder / CLASS_NAMES, before.classes), folder)
     rows = centroids(before)
     known = 0
     for at in range(head.classes):
@@ -60,10 +61,10 @@ def _adopt(head: ShardedClassifier, before: Trained, names: ClassNames) -> int:
     return known
 
 
-def _lines(path: Path) -> list[str]:
+def _places(names: ClassNames, folder: Path) -> dict[str, int]:
     try:
-        return path.read_text("utf-8").splitlines()
-    except OSError as error:
+        return {names[at]: at for at in range(len(names))}
+    except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path} cannot be read ({error.strerror}): it names the identities of that run"
+            f"the identities of the run in {folder} cannot be read from {CLASS_NAMES}: {error}"
         ) from error

@@ -214,6 +214,16 @@ def test_new_people_join_a_trained_run_and_the_others_keep_their_centroids(tmp_p
     torch.testing.assert_close(new.embedding.linear.weight, old.embedding.linear.weight)
 
 
+def test_a_name_with_a_line_separator_in_it_shifts_nobodys_centroid(tmp_path: Path) -> None:
+    first = att_folder(tmp_path / "first", 6)
+    (first / "person-02").rename(first / "person-02\u2028junior")
+    go(settings(first, optimisation={"steps": 2}), tmp_path / "old")
+    chosen = settings(first, model={"start": str(tmp_path / "old")}, optimisation={"steps": 1, "lr": 1e-9})
+    assert "6 of 6 identities" in go(chosen, tmp_path / "new").words[0]
+    before, after = centroids(trained(tmp_path / "old")), centroids(trained(tmp_path / "new"))
+    torch.testing.assert_close(after, before)
+
+
 def test_another_network_cannot_start_from_a_run(shards: Path, tmp_path: Path) -> None:
     go(settings(shards, optimisation={"steps": 1}), tmp_path / "old")
     with pytest.raises(ConfigError, match=r"model\.dimension = 16 and this one 24"):
