@@ -74,7 +74,7 @@ def embed_photos(
             row = row_of[name]
             found[row] = len(analysis.faces)
             if analysis.faces:
-                central[row] = _embedding(_nearest_the_middle(analysis.faces, photo))
+                central[row] = _embedding(nearest_the_middle(analysis.faces, photo))
                 largest[row] = _embedding(analysis.faces[0])
             else:
                 central[row] = largest[row] = analyzer.embed_crops(central_crop(photo)[None])[0]
@@ -114,7 +114,8 @@ def central_crop(photo: Image) -> Crop:
     return crop
 
 
-def _nearest_the_middle(faces: Sequence[Face], photo: Image) -> Face:
+def nearest_the_middle(faces: Sequence[Face], photo: Image) -> Face:
+    """The face, of one at least, whose box has its middle closest to the photo's."""
     middle = np.array([photo.shape[1] / 2, photo.shape[0] / 2])
 
     def distance(face: Face) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 import warnings
@@ -28,7 +27,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 
-from training.atomic import sync_folder
+from training.atomic import replaced, sync_folder
 from training.ranks import Ranks
 
 warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process is no mistake
@@ -133,18 +132,12 @@ class Checkpoints:
 
 def best_step(folder: Path) -> int | None:
     """The step that scored best in a folder of checkpoints, or None where none was marked."""
-    try:
-        return int(json.loads((folder / BEST).read_text())["step"])
-    except FileNotFoundError:
-        return None
+    return int(best["step"]) if (best := _best(folder)) else None
 
 
 def best_score(folder: Path) -> float:
     """What the best step scored; minus infinity where none was marked."""
-    try:
-        return float(json.loads((folder / BEST).read_text())["score"])
-    except FileNotFoundError:
-        return -math.inf
+    return float(best["score"]) if (best := _best(folder)) else -math.inf
 
 
 def read_run(folder: Path) -> Saved:
@@ -162,6 +155,14 @@ def load_tensors(saved: Saved, tensors: Mapping[str, Tensor], ranks: Ranks) -> N
         load(dict(tensors), checkpoint_id=saved.folder, process_group=ranks.group, no_dist=ranks.size == 1)
     except (CheckpointException, OSError, RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{saved.folder} cannot be loaded into this run: {_reason(error)}") from error
+
+
+def _best(folder: Path) -> dict[str, Any] | None:
+    try:
+        best: dict[str, Any] = json.loads((folder / BEST).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return best
 
 
 def _reason(error: BaseException) -> str:
@@ -202,8 +203,5 @@ def _copied(tensor: Tensor, mesh: DeviceMesh | None) -> Tensor:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    half = path.with_name(f".{path.name}")
-    half.write_text(json.dumps(value, indent=1), "utf-8")
-    with half.open("rb") as file:
-        os.fsync(file.fileno())
-    half.replace(path)
+    with replaced(path) as file:
+        file.write(json.dumps(value, indent=1).encode())

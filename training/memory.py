@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from training.backbones.cost import cost
+from training.backbones.cost import Cost
 from training.config import RunConfig
+from training.device import on_gpu
 from training.head.layout import share
 from training.head.sharded import CHUNK
 from training.plan import Plan
-from training.trained import network_of
 
 FLOAT = 4
 
@@ -38,10 +36,8 @@ class Memory:
         return self.head + self.network + self.activations + self.logits + self.save
 
 
-def memory_of(config: RunConfig, plan: Plan) -> list[Memory]:
-    """One entry a rank."""
-    network = network_of(config)
-    of = cost(network)
+def memory_of(config: RunConfig, plan: Plan, of: Cost) -> list[Memory]:
+    """One entry a rank. of: what the network costs."""
     half = config.optimisation.amp != "fp32"
     kept = of.activation_bytes // (2 if half else 1) * plan.forward
     copies = 3 + bool(config.optimisation.ema)
@@ -65,7 +61,6 @@ def _of_logits(config: RunConfig, plan: Plan, rows: int) -> int:
     together = plan.forward * plan.ranks
     if plan.logit_map is None or config.head.backend == "dense":
         return 3 * together * rows
-    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    chunk = min(rows, config.head.chunk or CHUNK["cuda" if on_gpu else "cpu"])
+    chunk = min(rows, config.head.chunk or CHUNK["cuda" if on_gpu(config) else "cpu"])
     # Triton's kernels never write a cosine: what a chunk takes there is its operand and its gradient.
     return 2 * chunk * config.model.dimension if config.head.backend == "triton" else 3 * together * chunk

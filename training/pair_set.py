@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from evaluation.datasets.images import combined_digest
 from evaluation.datasets.lfw import open_lfw
-from evaluation.embedding import central_crop
+from evaluation.embedding import central_crop, nearest_the_middle
 from evaluation.provenance import pipeline_digest
 from evaluation.verification import FoldAccuracy, fold_accuracy, pair_cosines
 from faces.align import CROP, align
@@ -63,7 +63,7 @@ class PairSet:
         rows = []
         for crops in torch.split(self.crops, EMBEDDED_AT_ONCE):
             with torch.autocast(device.type, amp, enabled=amp != torch.float32):
-                rows.append(functional.normalize(network(normalised(crops.to(device)))).float().cpu())
+                rows.append(functional.normalize(network(normalised(crops.to(device)))).float())
         network.train(was_training)
         return torch.cat(rows)
 
@@ -148,12 +148,9 @@ class _Cutter:
 
 def _landmarks(faces: tuple[Face, ...], photo: Image) -> NDArray[np.float32]:
     """(5, 2) of the face nearest the middle; NaN where there is none."""
-    middle = np.array([photo.shape[1] / 2, photo.shape[0] / 2])
-    boxes = [face.detection.box for face in faces]
-    if not boxes:
+    if not faces:
         return np.full((5, 2), np.nan, np.float32)
-    nearest = int(np.argmin([np.hypot(*((box[:2] + box[2:]) / 2 - middle)) for box in boxes]))
-    return faces[nearest].detection.landmarks
+    return nearest_the_middle(faces, photo).detection.landmarks
 
 
 def _cut(photo: Image, landmarks: NDArray[np.float32]) -> Crop:
@@ -172,10 +169,7 @@ def _together(mine: Tensor, photos: int, ranks: Ranks) -> NDArray[np.float32]:
     """The embeddings (N, D) of all ranks in the order of the photos. Ranks may hold one photo more or less."""
     most = -(-photos // ranks.size)
     padded = torch.cat([mine, mine.new_zeros(most - len(mine), mine.shape[1])])
-    device = (
-        "cuda" if ranks.group is not None and torch.distributed.get_backend(ranks.group) == "nccl" else "cpu"
-    )
-    every = ranks.gather(padded.to(device), "embeddings of the validation").cpu()
+    every = ranks.gather(padded, "embeddings of the validation").cpu()
     rows: NDArray[np.float32] = (
         every.view(ranks.size, most, -1).transpose(0, 1).flatten(0, 1)[:photos].numpy()
     )

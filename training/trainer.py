@@ -7,14 +7,12 @@ and threads: every step seeds its own random numbers, and every image's augmenta
 from __future__ import annotations
 
 import math
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +25,11 @@ from training.backbones.synchronised import synchronise
 from training.checkpoint import Checkpoints, best_score, load_tensors
 from training.config import RunConfig
 from training.data.augment import Augmentation
-from training.data.loader import BatchLoader
+from training.data.loader import Batches, BatchLoader
 from training.data.names import as_lines
 from training.data.records import FaceRecords
 from training.data.source import open_records
+from training.device import on_gpu, take_own_gpu
 from training.journal import Journal
 from training.objective import Objective
 from training.outlook import outlook
@@ -164,10 +163,12 @@ class Run:
         """Validate and save where it is time."""
         done, last = step + 1, step + 1 == self.plan.steps
         every, validate = self.config.saving.every, self.config.validation.every
-        improved = False
-        if self.pair_sets and not stop and (last or (validate and done % validate == 0)):
-            improved = self._validate(journal, step)
-        if improved or last or stop or (every and done % every == 0):
+        validating = bool(self.pair_sets) and not stop and (last or (validate and done % validate == 0))
+        saving = last or stop or (every and done % every == 0)
+        if validating or saving:
+            share_statistics(self.network, self.ranks)
+        improved = validating and self._validate(journal, step)
+        if improved or saving:
             self._save(done)
         if improved:
             self.checkpoints.mark_best(done, self.best)
@@ -176,7 +177,6 @@ class Run:
 
     def _validate(self, journal: Journal | None, step: int) -> bool:
         """Whether the first pair set has never been judged better."""
-        share_statistics(self.network, self.ranks)
         network = self.updates.average or self.network
         found = {
             name: pairs.accuracy(network, self.ranks, self.device, self.amp).mean
@@ -191,7 +191,6 @@ class Run:
         return improved
 
     def _save(self, done: int) -> None:
-        share_statistics(self.network, self.ranks)
         said = {
             **self.record,
             "batches": self.loader.state_dict(),
@@ -204,7 +203,7 @@ class Run:
         return Journal(self.folder, self.first_step) if self.ranks.rank == 0 else nullcontext()
 
 
-def loader_of(config: RunConfig, records: FaceRecords, batches: Any) -> BatchLoader:
+def loader_of(config: RunConfig, records: FaceRecords, batches: Batches) -> BatchLoader:
     """The images of a run."""
     data = config.data
     augmentation = Augmentation(data.flip, data.resolution, data.crop, data.photometric, data.occlusion)
@@ -221,9 +220,8 @@ def endless(loader: BatchLoader) -> Iterator[tuple[Tensor, Tensor]]:
 
 def device_of(config: RunConfig) -> torch.device:
     """Where this process computes; on a CPU its threads and its memory are set up for training."""
-    wanted = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if on_gpu(config):
+        take_own_gpu()
         return torch.device("cuda", torch.cuda.current_device())
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -222,15 +222,14 @@ NETWORK = cost(network_of(config_of()))
 @pytest.fixture(autouse=True)
 def _measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network is the same in all of these; to make and measure it takes most of the time."""
-    for module in ("memory", "explain"):
-        monkeypatch.setattr(f"training.{module}.network_of", lambda _: None)
-        monkeypatch.setattr(f"training.{module}.cost", lambda _: NETWORK)
+    monkeypatch.setattr("training.explain.network_of", lambda _: None)
+    monkeypatch.setattr("training.explain.cost", lambda _: NETWORK)
 
 
 def test_the_network_is_measured_by_a_dry_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     config = config_of(device="cpu", optimisation={"batch": 4})
-    (memory,) = memory_of(config, plan_for(config, 100))
+    (memory,) = memory_of(config, plan_for(config, 100), cost(network_of(config)))
     assert memory.network == NETWORK.parameters * 3 * FLOAT
     assert memory.activations == NETWORK.activation_bytes * 4
     assert str(NETWORK) in words_of(config, plan_for(config, 100))
@@ -239,7 +238,7 @@ def test_the_network_is_measured_by_a_dry_run(monkeypatch: pytest.MonkeyPatch) -
 def measured(classes: int, ranks: int = 1, **tables: Any) -> list[Memory]:
     tables["optimisation"] = {"batch": 4 * ranks, **tables.get("optimisation", {})}
     config = config_of(device="cpu", **tables)
-    return memory_of(config, plan_for(config, classes, ranks))
+    return memory_of(config, plan_for(config, classes, ranks), NETWORK)
 
 
 @dataclass(frozen=True)
@@ -309,7 +308,7 @@ def test_only_kept_logits_grow_with_the_classes() -> None:
 
 def test_ten_million_identities_take_what_the_ready_configuration_says() -> None:
     config = config_of(model={**VIT, "dimension": 512}, loss={"name": "circle"}, optimisation={"batch": 64})
-    heads = memory_of(config, plan_for(config, 10_000_000, ranks=64))
+    heads = memory_of(config, plan_for(config, 10_000_000, ranks=64), NETWORK)
     assert max(of.head for of in heads) / 2**20 == pytest.approx(610, abs=1)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -41,5 +42,5 @@ def told_errors() -> Iterator[None]:
 
 
 def _tell(words: str) -> None:
-    err.print(f"[red]error:[/red] {words.replace('[', chr(92) + '[')}", soft_wrap=True)
+    err.print(f"[red]error:[/red] {escape(words)}", soft_wrap=True)
     raise typer.Exit(EXIT_ERROR) from None

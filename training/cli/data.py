@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from faces.quality import DEFAULT_LIMITS, QualityLimits
+from training.cli.bars import bars
 from training.cli.console import err, out, told_errors
 from training.curation.align import AlignOptions, align_photos
-from training.curation.bar import bars
 from training.curation.changes import read_changes, write_changes
 from training.curation.edits import Edits, edited
 from training.curation.errors import CurationError

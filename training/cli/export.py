@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from training.cli.bars import bars
 from training.cli.console import err, out, told_errors
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def export(
             precision=precision.value,
             layout=layout.value,
             lfw=calibrate,
-            report=_bar,
+            report=bars(err),
             replace=replace,
         )
     out.print(f"{pack}: contract {made.contract_id}, step {chosen.step}; {made.agreement}", soft_wrap=True)
@@ -112,12 +111,3 @@ def _some(source: Path) -> NDArray[np.uint8]:
     records = open_records(source, damaged="skip")
     chosen = np.linspace(0, len(records) - 1, min(COMPARED, len(records))).astype(int)
     return np.stack([records.image(index) for index in chosen.tolist()])
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    from rich.progress import Progress
-
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.advance(task, done)

@@ -7,11 +7,10 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from training.cli.bars import SECONDS_A_LINE
 from training.cli.console import err
 from training.plan import Plan
 from training.watch import Stepped, Watch
-
-SECONDS_A_LINE = 10.0
 
 
 class Bar(Watch):

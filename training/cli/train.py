@@ -69,7 +69,10 @@ def _train(config: RunConfig, folder: Path, ranks: Ranks) -> None:
                 )
             raise typer.Exit(INTERRUPTED) from None
     if ranks.rank == 0:
-        err.print(f"The run is in {folder}. Next: cocircle export {folder} --pack DIR", soft_wrap=True)
+        err.print(
+            f"The run is in {folder}. Next: cocircle export {folder} --pack DIR --data TEXT --licence TEXT",
+            soft_wrap=True,
+        )
 
 
 def _explain(config: RunConfig, size: int) -> None:
@@ -86,24 +89,24 @@ def _explain(config: RunConfig, size: int) -> None:
 @contextmanager
 def _processes(config: RunConfig) -> Iterator[Ranks]:
     """This process alone, or one of those that torchrun started."""
-    import torch
     import torch.distributed as dist
     from torch._C._distributed_c10d import PrefixStore, TCPStore
 
+    from training.device import on_gpu, take_own_gpu
     from training.ranks import Ranks
 
     if "WORLD_SIZE" not in os.environ:
         yield Ranks()
         return
-    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    if on_gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    gpu = on_gpu(config)
+    if gpu:
+        take_own_gpu()
     place = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     server = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=_first_of_all())
     # After a restart torchrun's store still holds the addresses of those that died.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = PrefixStore(f"cocircle/{attempt}", server)
-    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=place[0], world_size=place[1])
+    dist.init_process_group("nccl" if gpu else "gloo", store=store, rank=place[0], world_size=place[1])
     try:
         yield Ranks()
     finally:

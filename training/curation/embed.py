@@ -24,28 +24,29 @@ PART = 8192
 _BATCH = 32
 
 
-def features_folder(source: Path, records: FaceRecords, contract_id: str) -> Path:
+def features_folder(source: Path, digest: str, contract_id: str) -> Path:
     """Where the features of a source belong: its .work after an alignment, else the cache of this user."""
     beside = source / WORK
     if (beside / "align.json").exists() and f"({contract_id}," in (beside / "align.json").read_text("utf-8"):
         return beside
-    return cache_folder() / "curation" / contract_id / fingerprint(source, records)
+    return _cached(digest, contract_id)
 
 
 def featured(
-    source: Path, records: FaceRecords, analyzer: Analyzer, *, workers: int, steps: Steps
+    source: Path, records: FaceRecords, digest: str, analyzer: Analyzer, *, workers: int, steps: Steps
 ) -> tuple[Features, Path]:
     """The features of all records and the folder they lie in; computes those that are not there.
 
-    workers: threads with a batch each. A row of zeros stands for a record that cannot be decoded.
+    digest: the set's fingerprint. workers: threads with a batch each. A row of zeros stands for a record that
+    cannot be decoded.
     """
-    folder = features_folder(source, records, analyzer.contract_id)
+    folder = features_folder(source, digest, analyzer.contract_id)
     whole = Features(folder, analyzer.dimension)
     if len(whole) == len(records):
         return whole, folder
     if folder.name == WORK:
         # They were deleted, or the shards are not the alignment's any more.
-        folder = cache_folder() / "curation" / analyzer.contract_id / fingerprint(source, records)
+        folder = _cached(digest, analyzer.contract_id)
     folder.mkdir(parents=True, exist_ok=True)
     with steps("embedding", len(records)) as advance, ThreadPoolExecutor(workers) as pool:
         for number, start in enumerate(range(0, len(records), PART)):
@@ -81,6 +82,10 @@ def fingerprint(source: Path, records: FaceRecords) -> str:
             facts = (place / name).stat()
             total.update(json.dumps([name, facts.st_size, facts.st_mtime_ns]).encode())
     return total.hexdigest()[:24]
+
+
+def _cached(digest: str, contract_id: str) -> Path:
+    return cache_folder() / "curation" / contract_id / digest
 
 
 def _ahead(

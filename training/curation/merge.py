@@ -11,7 +11,7 @@ import numpy as np
 
 from faces.analyzer import Analyzer
 from training.curation.edits import edited
-from training.curation.embed import featured
+from training.curation.embed import featured, fingerprint
 from training.curation.errors import CurationError
 from training.curation.features import Features
 from training.curation.findings import Findings, Split
@@ -73,8 +73,8 @@ def matched(
     """
     features = Features.joined(
         [
-            featured(source.path, source.records, analyzer, workers=workers, steps=steps)[0]
-            for source in selection.sources
+            featured(path, records, fingerprint(path, records), analyzer, workers=workers, steps=steps)[0]
+            for path, records in ((source.path, source.records) for source in selection.sources)
         ]
     )
     look = Inspection(Path(), selection, "", features, Path(), analyzer.pack, levels)

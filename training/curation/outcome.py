@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.analyzer import Analyzer, EmbedWhat
+from faces.detect.candidates import area
 from faces.face import Crop, Face, Reason
 from faces.image import DEFAULT_LIMITS, ImageError, decode_crop, decode_image
 from training.curation.errors import CurationError
@@ -80,7 +81,7 @@ def subject(faces: tuple[Face, ...], rival: float, score: float) -> Face | tuple
         return (Reason.NO_FACE,), "no face was found"
     first = faces[0]
     for other in faces[1:]:
-        share = _area(other) / max(_area(first), 1e-9)
+        share = area(other.detection.box) / max(area(first.detection.box), 1e-9)
         if share > rival and other.detection.score >= score:
             return (Reason.MULTIPLE_FACES,), f"a second face has {share:.0%} of the largest one's area"
     if first.quality.reasons:
@@ -101,8 +102,3 @@ def encoded(crop: Crop, quality: int) -> bytes:
     if not ok:
         raise ValueError(f"a crop of shape {crop.shape} and dtype {crop.dtype} cannot be written as JPEG")
     return data.tobytes()
-
-
-def _area(face: Face) -> float:
-    left, top, right, bottom = face.detection.box.tolist()
-    return float((right - left) * (bottom - top))

@@ -47,8 +47,10 @@ def opened(path: Path) -> Source:
 def inspect_set(source: Source, models: Models, report: Path, *, keep: bool, steps: Steps) -> Findings:
     """Look at a set and write its report. keep: the embeddings; else they are deleted when the report is there."""
     records = source.records
-    features, folder = featured(source.path, records, models.analyzer, workers=models.workers, steps=steps)
-    mark = fingerprint(source.path, records)
+    mark = mark_of(source)
+    features, folder = featured(
+        source.path, records, mark, models.analyzer, workers=models.workers, steps=steps
+    )
     look = Inspection(source.path, records, mark, features, folder, models.pack, models.levels)
     findings = look.findings(workers=models.workers, steps=steps)
     findings = replace(findings, aligned=aligned(source.path, len(records)))

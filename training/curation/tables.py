@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from training.curation.findings import Aligned, Copies, Face, Findings
@@ -130,5 +131,5 @@ def _table(title: str, columns: Sequence[str], rows: Rows) -> Table:
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        table.add_row(*map(escape, row))
     return table

@@ -18,10 +18,9 @@ from typing import Any
 from training.atomic import replaced
 from training.curation.errors import CurationError
 from training.curation.features import delete_features
-from training.data.shard_writer import write_shard
-from training.data.shards import MANIFEST, NAMES, Manifest
-
-__all__ = ["Note", "Standing", "Work", "write_shard"]
+from training.data.names import as_lines
+from training.data.shard_writer import write_manifest
+from training.data.shards import NAMES, Manifest
 
 WORK = ".work"
 _ARGUMENTS = "align.json"
@@ -119,8 +118,8 @@ class Work:
             if note.records
         }
         with replaced(self.out / NAMES) as file:
-            file.write("".join(f"{name}\n" for name in names).encode())
-        self._manifest(Manifest(len(names), True, True, held))
+            file.write(as_lines(names))
+        write_manifest(self.out, Manifest(len(names), True, True, held))
 
     def _agree(self, arguments: dict[str, Any]) -> None:
         path = self.folder / _ARGUMENTS
@@ -148,7 +147,7 @@ class Work:
             for path in folder.glob(".*.part"):
                 path.unlink()
         if not standing.done:
-            self._manifest(Manifest(complete=False))
+            write_manifest(self.out, Manifest(complete=False))
             for shard in self.out.glob("shard-*.tar"):
                 if int(shard.stem.removeprefix("shard-")) >= finished:
                     shard.unlink()
@@ -160,7 +159,3 @@ class Work:
 
     def _note(self, number: int) -> Path:
         return self.folder / f"note-{number:06d}.json"
-
-    def _manifest(self, manifest: Manifest) -> None:
-        with replaced(self.out / MANIFEST) as file:
-            file.write(json.dumps(asdict(manifest), indent=1).encode())

@@ -70,7 +70,7 @@ def write_shards(
     try:
         with replaced(folder / NAMES) as file:
             file.write(as_lines(records.class_names))
-        _note(folder, Manifest(records.classes, True, True, held))
+        write_manifest(folder, Manifest(records.classes, True, True, held))
     except OSError as error:
         raise _told(error, f"the shards in {folder} are written, but not what they hold") from error
     return shards
@@ -100,12 +100,13 @@ def _claim(folder: Path) -> None:
         raise FileExistsError(
             f"{folder} holds {foreign[0]}, which is of no set written here; choose another folder"
         )
-    _note(folder, Manifest(complete=False))
+    write_manifest(folder, Manifest(complete=False))
     for shard in folder.glob("shard-*.tar"):
         shard.unlink()
 
 
-def _note(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """What a folder of shards says of itself, in place of what it said."""
     with replaced(folder / MANIFEST) as file:
         file.write(json.dumps(asdict(manifest), indent=1).encode())
 
