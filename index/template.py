@@ -98,6 +98,8 @@ def mean_template(rows: Float32, weights: NDArray[np.floating[Any]]) -> Float32:
     weights = np.asarray(weights, dtype=np.float64)
     if not (weights > 0).any():
         weights = np.ones(len(rows))
+    # By a power of two, which changes no bit of the mean: squares of the smallest weights would be zero.
+    weights = np.ldexp(weights, -np.frexp(weights.max())[1])
     total = (rows.astype(np.float64) * weights[:, None]).sum(axis=0)
     length = float(np.linalg.norm(total))
     if length < 1e-6 * float(weights.sum()):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -49,6 +49,7 @@ def test_a_template_without_direction_or_of_another_size_is_refused():
 
 
 @given(VECTORS, arrays(np.float64, 5, elements=st.floats(0, 1)))
+@example(np.ones((5, 7)), np.full(5, 5e-324))
 def test_the_mean_is_the_weighted_sum_made_unit(vectors, weights):
     rows = unit_rows(vectors, 7)
     used = weights if weights.max() > 0 else np.ones(5)
