@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.datasets.images import DatasetError, ImageSet
+from evaluation.datasets.images import DatasetError, Images
 from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Crop, Face, Image
 from faces.image import ImageError, decode_image
@@ -58,7 +58,7 @@ class EmbeddedSet:
 
 
 def embed_photos(
-    analyzer: Embeds, images: ImageSet, *, batch: int = 16, progress: Progress | None = None
+    analyzer: Embeds, images: Images, *, batch: int = 16, progress: Progress | None = None
 ) -> EmbeddedSet:
     """Detects, aligns and embeds every photo, `batch` at a time; DatasetError names a photo that cannot be
     decoded.
@@ -84,7 +84,7 @@ def embed_photos(
 
 
 def embed_aligned(
-    analyzer: Embeds, crops: ImageSet, *, batch: int = 32, progress: Progress | None = None
+    analyzer: Embeds, crops: Images, *, batch: int = 32, progress: Progress | None = None
 ) -> EmbeddedSet:
     """Embeds every image of a set of aligned 112x112 crops; DatasetError names one of another size."""
     row_of = {name: row for row, name in enumerate(crops.names)}
@@ -131,7 +131,7 @@ def _embedding(face: Face) -> NDArray[np.float32]:
     return face.embedding
 
 
-def _batches(images: ImageSet, size: int) -> Iterator[tuple[list[str], list[Image]]]:
+def _batches(images: Images, size: int) -> Iterator[tuple[list[str], list[Image]]]:
     names: list[str] = []
     decoded: list[Image] = []
     for name, data in images.read():

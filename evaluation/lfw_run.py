@@ -4,23 +4,18 @@ nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from evaluation.datasets.images import ImageSet
 from evaluation.datasets.lfw import Lfw
-from evaluation.embedding import REVISION, EmbeddedSet, Embeds, embed_aligned, embed_photos
-from evaluation.embedding_cache import cache_path, cached
+from evaluation.embedding import Embeds
 from evaluation.lfw_calibration import LfwCalibration, lfw_calibration
 from evaluation.lfw_protocol import LfwFigures, lfw_figures
-from evaluation.provenance import pipeline_digest, versions
+from evaluation.pack_embeddings import PackEmbeddings, Report
+from evaluation.protocol_result import finite
+from evaluation.provenance import versions
 from faces.pack import ModelPack
-
-Report = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Opens a progress display for a task of so many images; what it yields is told how many more are done."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class LfwRun:
             "figures": figures,
             "calibration": None if self.calibration is None else asdict(self.calibration),
         }
-        record: dict[str, Any] = _finite(whole)
+        record: dict[str, Any] = finite(whole)
         return record
 
 
@@ -76,39 +71,14 @@ def run_lfw(
 
     With `calibrate` all photos of LFW that are there count, also those that no pair names.
     """
-    opened: list[Embeds] = []
-
-    def analyzer() -> Embeds:
-        if not opened:
-            opened.append(open_analyzer(pack))
-        return opened[0]
-
-    def embedded(images: ImageSet, what: str, embed: Callable[..., EmbeddedSet]) -> EmbeddedSet:
-        def compute() -> EmbeddedSet:
-            ready = analyzer()
-            with report(what, len(images.names)) as progress:
-                return embed(ready, images, progress=progress)
-
-        if not use_cache:
-            return compute()
-        detector = pack.detector
-        path = cache_path(
-            pack.contract_id,
-            images.digest,
-            f"{what} {REVISION}",
-            pipeline_digest(),
-            versions()["onnxruntime"],
-            f"{detector.kind} {detector.model.sha256} {detector.input} {detector.score} {detector.iou}",
-        )
-        return cached(path, images.names, compute)
-
-    photos = embedded(lfw.images, "photos", embed_photos)
+    source = PackEmbeddings(pack, open_analyzer, report, use_cache=use_cache)
+    photos = source.photos(lfw.images)
     figures = lfw_figures(lfw.pairs, photos)
     calibration = None
     if calibrate:
         sets = [photos]
         if lfw.rest is not None:
-            sets.append(embedded(lfw.rest, "aligned crops", embed_aligned))
+            sets.append(source.aligned(lfw.rest))
         with report("pairs", sum(len(one.names) for one in sets)) as progress:
             calibration = lfw_calibration(sets, figures.genuine, progress=progress)
     return LfwRun(
@@ -125,13 +95,3 @@ def run_lfw(
         figures=figures,
         calibration=calibration,
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

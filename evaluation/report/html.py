@@ -9,7 +9,7 @@ from evaluation.lfw_calibration import LfwCalibration
 from evaluation.lfw_run import LfwRun
 from evaluation.report.lfw_pictures import calibration_picture, roc_picture, run_label
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
   max-width: 54rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; }
@@ -30,17 +30,17 @@ def lfw_page(runs: Sequence[LfwRun]) -> str:
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>LFW: {escape(', '.join(run_label(run) for run in runs))}</title>",
-        f"<style>{_STYLE}</style></head><body>",
+        f"<style>{STYLE}</style></head><body>",
         "<h1>Labeled Faces in the Wild</h1>",
         f"<p>{runs[0].pairs:,} pairs, ten folds; each fold's threshold is chosen on the nine others. "
         "The standard error is that of the mean over the folds, as LFW asks.</p>",
-        _table(figure_rows(runs)),
+        html_table(figure_rows(runs)),
         roc_picture(runs),
     ]
     for run in runs:
         if run.calibration is not None:
             parts += _calibration(run, run.calibration)
-    parts += ["<h2>Made with</h2>", _table(provenance_rows(runs)), "</body></html>"]
+    parts += ["<h2>Made with</h2>", html_table(provenance_rows(runs)), "</body></html>"]
     return "\n".join(parts) + "\n"
 
 
@@ -96,12 +96,13 @@ def _calibration(run: LfwRun, calibration: LfwCalibration) -> list[str]:
         f"<h2>Calibration of {escape(run_label(run))}</h2>",
         f"<p>{escape(measured.data)}. Rates below {measured.floor:.2g} are extrapolated. "
         "False non-match rates are of the protocol's genuine pairs.</p>",
-        _table(level_rows(calibration)),
+        html_table(level_rows(calibration)),
         calibration_picture(calibration, run.figures.genuine),
     ]
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text, the first one the head, as an HTML table."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
     lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows[1:]]
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)

@@ -89,7 +89,7 @@ def test_a_second_evaluation_embeds_nothing_and_gives_the_same_bytes(
     def no_analyzer(*_: object, **__: object) -> None:
         raise AssertionError("a model was loaded although the cache holds all embeddings")
 
-    monkeypatch.setattr("serving.cli.evaluate.Analyzer", no_analyzer)
+    monkeypatch.setattr("serving.cli.evaluate.lfw.Analyzer", no_analyzer)
     second, _ = evaluate(*arguments, tmp_path / "second.html", cache=cache)
     assert first == second
     assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()

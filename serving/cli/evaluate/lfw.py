@@ -1,36 +1,26 @@
-"""`cocircle evaluate`: how good a pack is on a public protocol; asks and prints, evaluation/ measures."""
+"""`cocircle evaluate lfw`: the protocol that a pack is calibrated on; asks and prints, evaluation/ measures."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from evaluation.datasets.images import DatasetError
 from evaluation.datasets.lfw import open_lfw
 from evaluation.lfw_run import LfwRun, run_lfw, with_flip
+from evaluation.protocol_result import Table
 from evaluation.report.html import figure_rows, level_rows, lfw_page
 from evaluation.report.lfw_pictures import roc_picture, run_label
 from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack, write_calibration
-from serving.cli.console import EXIT_ERROR, err, out, photo_progress, told_errors
-
-evaluate_app = typer.Typer(help="Measure a model pack on a public protocol.", no_args_is_help=True)
-
-
-@evaluate_app.callback()
-def _protocols() -> None:
-    """Measure a model pack on a public protocol."""
+from serving.cli.console import err, out
+from serving.cli.evaluate.options import photo_bar, rich_table, told
 
 
-@evaluate_app.command()
-def lfw(
+def evaluate_lfw(
     data: Annotated[
         Path,
         typer.Option(help="Folder with pairs.txt and lfw-pairs-250.tar, or the folder lfw/.", metavar="DIR"),
@@ -62,7 +52,7 @@ def lfw(
     def open_analyzer(chosen: ModelPack) -> Analyzer:
         return Analyzer(chosen, threads=threads)
 
-    with told_errors(), _told_dataset_errors():
+    with told():
         packs = [load_pack(name) for name in pack or ["default"]]
         runs = []
         with err.status(f"reading {data}"):
@@ -75,7 +65,9 @@ def lfw(
                     f"{'with' if loaded.embedder.flip else 'without'} mirror averaging",
                     param_hint="--flip",
                 )
-            run = run_lfw(chosen, open_analyzer, protocol, _bar, calibrate=calibrate, use_cache=not no_cache)
+            run = run_lfw(
+                chosen, open_analyzer, protocol, photo_bar, calibrate=calibrate, use_cache=not no_cache
+            )
             runs.append(run)
             if run.calibration is not None:
                 write_calibration(loaded.manifest_path, run.calibration.calibration)
@@ -91,33 +83,8 @@ def lfw(
 
 
 def _print_tables(runs: list[LfwRun]) -> None:
-    out.print(_table(f"LFW, {runs[0].pairs:,} pairs, ten folds", figure_rows(runs)))
+    out.print(rich_table(Table.of(f"LFW, {runs[0].pairs:,} pairs, ten folds", figure_rows(runs))))
     for run in runs:
         if run.calibration is not None:
-            out.print(_table(f"Calibration of {run_label(run)}", level_rows(run.calibration)))
+            out.print(rich_table(Table.of(f"Calibration of {run_label(run)}", level_rows(run.calibration))))
             out.print(run.calibration.calibration.data, soft_wrap=True)
-
-
-def _table(title: str, rows: list[list[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for at, name in enumerate(rows[0]):
-        table.add_column(name, justify="left" if at == 0 else "right")
-    for row in rows[1:]:
-        table.add_row(*row)
-    return table
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    with photo_progress() as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.advance(task, done)
-
-
-@contextmanager
-def _told_dataset_errors() -> Iterator[None]:
-    try:
-        yield
-    except DatasetError as error:
-        err.print(f"[red]error:[/red] {error}", soft_wrap=True, markup=True)
-        raise typer.Exit(EXIT_ERROR) from None

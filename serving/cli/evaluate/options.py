@@ -1,0 +1,102 @@
+"""What every protocol's command shares: options, where embeddings come from, tables and pages; no protocol."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table as RichTable
+
+from evaluation.datasets.images import DatasetError
+from evaluation.pack_embeddings import EmbeddingSource, FileEmbeddings, PackEmbeddings
+from evaluation.protocol_result import ProtocolResult, Table
+from evaluation.report.page import page, side_by_side
+from evaluation.results_folder import keep
+from faces.analyzer import Analyzer
+from faces.pack import ModelPack, load_pack
+from serving.cli.console import EXIT_ERROR, err, out, photo_progress, told_errors
+
+Packs = Annotated[list[str] | None, typer.Option(help="Pack, by name or folder; may be given several times.")]
+EmbeddingFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Embeddings made elsewhere in place of a pack: .npz with `names` and `embeddings`; may be given "
+        "several times.",
+        metavar="NPZ",
+    ),
+]
+Page = Annotated[Path | None, typer.Option(help="Write one self-contained page.", metavar="HTML")]
+Results = Annotated[
+    Path | None,
+    typer.Option(help="Keep the result in this folder, for `cocircle evaluate report`.", metavar="DIR"),
+]
+Threads = Annotated[int, typer.Option(min=0, max=256, help="Of one model run; 0 takes all.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed again what was embedded before.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
+
+
+def sources(
+    packs: Sequence[str] | None, files: Sequence[Path] | None, threads: int, no_cache: bool
+) -> list[EmbeddingSource]:
+    """The packs and files that were named, else the default pack."""
+
+    def open_analyzer(chosen: ModelPack) -> Analyzer:
+        return Analyzer(chosen, threads=threads)
+
+    chosen = packs or ([] if files else ["default"])
+    of_packs = [
+        PackEmbeddings(load_pack(name), open_analyzer, photo_bar, use_cache=not no_cache) for name in chosen
+    ]
+    return [*of_packs, *(FileEmbeddings(path) for path in files or ())]
+
+
+@contextmanager
+def photo_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar of images on standard error; an evaluation.pack_embeddings.Report."""
+    with photo_progress() as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns what is wrong with a data set, a pack or an option into its sentence and exit status 2."""
+    try:
+        with told_errors():
+            yield
+    except DatasetError as error:
+        err.print(f"[red]error:[/red] {error}", soft_wrap=True, markup=True)
+        raise typer.Exit(EXIT_ERROR) from None
+
+
+def show(
+    results: Sequence[ProtocolResult], page_path: Path | None, results_folder: Path | None, as_json: bool
+) -> None:
+    """Prints tables, or one JSON document; writes the page and keeps the results where that was asked for."""
+    if page_path is not None:
+        page_path.write_text(page(results), encoding="utf-8")
+    if results_folder is not None:
+        keep(results, results_folder)
+    if as_json:
+        records = [result.record() for result in results]
+        sys.stdout.write(json.dumps(records, indent=2, allow_nan=False) + "\n")
+        return
+    for table in side_by_side(results):
+        out.print(rich_table(table))
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        out.print(note, soft_wrap=True, markup=False)
+
+
+def rich_table(table: Table) -> RichTable:
+    """For the terminal: names at the left, figures at the right."""
+    made = RichTable(title=table.title, title_justify="left")
+    for at, name in enumerate(table.rows[0]):
+        made.add_column(name, justify="left" if at == 0 else "right")
+    for row in table.rows[1:]:
+        made.add_row(*row)
+    return made
