@@ -40,7 +40,7 @@ def memory_of(config: RunConfig, plan: Plan, of: Cost) -> list[Memory]:
     """One entry a rank. of: what the network costs."""
     half = config.optimisation.amp != "fp32"
     kept = of.activation_bytes // (2 if half else 1) * plan.forward
-    copies = 3 + bool(config.optimisation.ema)
+    copies = 2 + bool(config.optimisation.momentum) + bool(config.optimisation.ema)
     states = FLOAT * of.parameters * copies
     saved = states - FLOAT * of.parameters
     return [_of_rank(rank, config, plan, states, saved, kept) for rank in range(plan.ranks)]
@@ -50,9 +50,10 @@ def _of_rank(rank: int, config: RunConfig, plan: Plan, states: int, saved: int, 
     dimension, together = config.model.dimension, plan.forward * plan.ranks
     rows = share(plan.classes, rank, plan.ranks).rows if config.loss.name != "none" else 0
     in_pass_two = plan.logit_map is not None and config.head.in_pass_two and config.head.backend != "dense"
-    head = FLOAT * dimension * rows * (2 if in_pass_two else 3)
+    momentum = bool(config.optimisation.momentum)
+    head = FLOAT * dimension * rows * (1 + momentum + (not in_pass_two))
     logits = FLOAT * (_of_logits(config, plan, rows) + 3 * together * dimension)
-    copied = FLOAT * dimension * rows * 2 + saved if config.saving.asynchronous else 0
+    copied = FLOAT * dimension * rows * (1 + momentum) + saved if config.saving.asynchronous else 0
     return Memory(rank, rows, head, states, kept, logits, copied)
 
 

@@ -133,6 +133,7 @@ class Run:
         torch.manual_seed(seed_of(self.config.seed, step, self.ranks.rank))
         parts = self.config.optimisation.accumulate
         total = torch.zeros((), device=self.device)
+        self.updates.begin()
         for part in range(parts):
             crops, labels = (tensor.to(self.device, non_blocking=True) for tensor in next(batches))
             with self._summing(part == parts - 1):

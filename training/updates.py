@@ -51,10 +51,18 @@ class Updates:
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if chosen.ema else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=chosen.amp == "fp16")
         self._clip, self._decay = chosen.clip or math.inf, chosen.ema
+        self._statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+        self._before = [torch.empty_like(buffer) for buffer in self._statistics]
         optimizers = [self.network] if self.head is None else [self.network, self.head]
         self._rates = [(group, group["lr"]) for one in optimizers for group in one.param_groups]
         for one in optimizers:
             _begin_momentum(one)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Before the forward passes of a step: what they do to running statistics goes if the step is skipped."""
+        if self._statistics:
+            torch._foreach_copy_(self._before, self._statistics)
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of a part of the step's loss, added to those before it."""
@@ -77,12 +85,20 @@ class Updates:
             finite = self.head.verdict(scale).finite and finite
         if finite:
             self._step(scale)
+        else:
+            self._take_back()
         for optimizer in (self.network, self.head):
             if optimizer is not None:
                 optimizer.zero_grad()
         if self.scaler.is_enabled():
             self.scaler.update()
         return Taken(finite, norm, self.network.param_groups[0]["lr"])
+
+    @torch.no_grad()
+    def _take_back(self) -> None:
+        # A forward pass that overflowed leaves NaN in them, which no later batch would wash out.
+        if self._statistics:
+            torch._foreach_copy_(self._statistics, self._before)
 
     @torch.no_grad()
     def _step(self, scale: float) -> None:

@@ -19,7 +19,7 @@ from onnx.reference import ReferenceEvaluator
 from faces.analyzer import Analyzer
 from faces.calibration import Calibration
 from faces.clean_onnx import clean, dequantise
-from faces.manifest import MissingFileError, read_manifest, write_calibration
+from faces.manifest import AS_CROPS, MissingFileError, Training, read_manifest, write_calibration
 from faces.pack import ModelPack, PackError, add_pack, list_packs, load_pack, verify_pack
 from faces.pack_source import cache_folder, digest
 from faces.session import ProviderUnavailable, Session
@@ -58,6 +58,10 @@ def test_the_default_pack_loads_without_importing_its_carrier() -> None:
 def test_the_contract_id_of_the_default_pack_never_changes(pack: ModelPack) -> None:
     # Every stored gallery is bound to it: whoever changes this line parts them from their model.
     assert pack.contract_id == "sface-2021dec-635d76998c92"
+    assert read_manifest(BUILT_IN / "retail-0095/model.toml").contract_id == "retail-0095-efa10d4ade58"
+
+
+RAW = {"embedder__channels": "", "embedder__mean": "", "embedder__std": ""}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +116,79 @@ def test_a_wrong_manifest_is_refused_naming_file_key_and_value(
         read_manifest(path)
     for word in (str(path), *words):
         assert word in str(caught.value)
+
+
+def test_pixels_as_they_are_need_no_normalisation_and_are_a_contract_of_their_own(
+    tmp_path: Path, pack: ModelPack
+) -> None:
+    ids = {pack.contract_id}
+    for layout in ("nhwc-uint8", "nchw-uint8"):
+        manifest = read_manifest(_manifest(tmp_path, **RAW, embedder__layout=f'"{layout}"'))
+        assert manifest.embedder.normalisation is AS_CROPS
+        ids.add(manifest.contract_id)
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("key", ["channels", "mean", "std"])
+def test_a_normalisation_that_would_be_ignored_is_refused(tmp_path: Path, key: str) -> None:
+    value = '"rgb"' if key == "channels" else "[1, 1, 1]"
+    changes = {**RAW, f"embedder__{key}": value, "embedder__layout": '"nhwc-uint8"'}
+    with pytest.raises(PackError, match=f"{key} would be ignored"):
+        read_manifest(_manifest(tmp_path, **changes))
+
+
+def test_numbers_without_a_normalisation_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"\[embedder\] channels is missing"):
+        read_manifest(_manifest(tmp_path, **RAW))
+
+
+TRAINING = {
+    "cocircle": '"0.1.0"',
+    "data": '"faces of staff"',
+    "config": "'{\"seed\": 0}'",
+    "precision": '"fp32"',
+}
+
+
+def _trained(folder: Path, **changes: str) -> Path:
+    path = _manifest(folder)
+    lines = [f"{key} = {value}" for key, value in {**TRAINING, **changes}.items() if value]
+    path.write_text(path.read_text() + "\n[training]\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def test_where_weights_come_from_is_told_and_is_no_part_of_the_contract(
+    tmp_path: Path, pack: ModelPack
+) -> None:
+    assert pack.manifest.training is None
+    manifest = read_manifest(_trained(tmp_path, accuracy='"LFW 99 %"'))
+    expected = Training("0.1.0", "faces of staff", '{"seed": 0}', "fp32", None, "LFW 99 %")
+    assert manifest.training == expected
+    assert manifest.contract_id == pack.contract_id
+    # A calibration is written past it, as before.
+    write_calibration(tmp_path / "model.toml", CALIBRATION)
+    written = read_manifest(tmp_path / "model.toml")
+    assert (written.training, written.calibration) == (expected, CALIBRATION)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": ""}, r"\[training\] data is missing"),
+        ({"data": '""'}, r"\[training\] data = '' should be text"),
+        ({"epochs": "3"}, "unknown keys: epochs"),
+        ({"precision": '"fp8"'}, "'fp32', 'fp16', 'int8'"),
+        ({"precision": '"int8"'}, "cost belongs to a precision below fp32"),
+        ({"cost": '"nothing"'}, "cost belongs to a precision below fp32"),
+        ({"config": '"{"'}, "one JSON object"),
+        ({"config": '"[1]"'}, "one JSON object"),
+    ],
+)
+def test_what_is_said_of_the_training_is_read_strictly(
+    tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    with pytest.raises(PackError, match=words):
+        read_manifest(_trained(tmp_path, **changes))
 
 
 def test_what_is_no_toml_or_not_there_is_a_pack_error(tmp_path: Path) -> None:

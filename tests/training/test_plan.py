@@ -216,6 +216,12 @@ def test_the_heads_memory_of_all_ranks_is_the_rows_and_their_momentum(classes: i
     assert max(heads) == heads[0] == math.ceil(classes / ranks) * 16 * 2 * FLOAT
 
 
+def test_without_momentum_no_memory_is_planned_for_it() -> None:
+    (kept,), (none,) = (measured(100, optimisation={"momentum": value}) for value in (0.9, 0.0))
+    assert (kept.head, none.head) == (100 * 16 * 2 * FLOAT, 100 * 16 * FLOAT)
+    assert kept.network - none.network == NETWORK.parameters * FLOAT
+
+
 NETWORK = cost(network_of(config_of()))
 
 

@@ -173,6 +173,21 @@ def test_a_loss_that_is_not_finite_changes_neither_network_nor_head_and_the_next
     assert sum(not one.finite for one in taken) == 1
 
 
+def test_a_forward_pass_that_overflows_leaves_no_trace_in_running_statistics() -> None:
+    mine = trained(config_of())
+    mine.step(0)
+    before = [buffer.clone() for buffer in mine.network.buffers()]
+    x, labels = PROBLEM.batch(1)
+    mine.updates.begin()
+    mine.updates.backward(mine.head(mine.network(x * float("inf")), labels))
+    assert any(not torch.isfinite(buffer).all() for buffer in mine.network.buffers())
+    assert not mine.updates.take(1.0).finite
+    floating = [at for at, buffer in enumerate(before) if buffer.is_floating_point()]
+    assert floating
+    after = list(mine.network.buffers())
+    assert all(torch.equal(after[at], before[at]) for at in floating)
+
+
 def test_a_head_that_is_not_finite_holds_a_finite_network_back() -> None:
     mine = trained(config_of(lr=0.02))
     before = mine.values()

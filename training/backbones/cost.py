@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from training.backbones.registry import SIDE, backbone
+from training.backbones.registry import SIDE
 
 BATCH = 2
 """Images of the dry run: the fewest that batch normalisation trains on."""
@@ -65,11 +65,6 @@ def cost(module: nn.Module, side: int = SIDE) -> Cost:
         multiply_adds=counter.get_total_flops() // 2 // BATCH,
         activation_bytes=kept.bytes(besides=state.values()) // BATCH,
     )
-
-
-def describe(name: str, dimension: int = 512, **settings: Any) -> str:
-    """One line about a registered network in training: name, dimension and cost. ValueError as `backbone`."""
-    return f"{name}, {dimension} dimensions: {cost(backbone(name, dimension, **settings))}"
 
 
 class _Storages:

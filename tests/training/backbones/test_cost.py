@@ -11,7 +11,7 @@ import torch
 
 from tests.training.backbones.small import SMALL, images, small
 from training.backbones import backbone, names
-from training.backbones.cost import cost, describe
+from training.backbones.cost import cost
 from training.backbones.mobilefacenet import STAGES
 
 M = 1e6
@@ -100,9 +100,9 @@ def test_any_module_on_square_images_may_be_counted() -> None:
     assert (found.parameters, found.multiply_adds) == (135, 135 * 400)
 
 
-def test_a_description_is_one_line_of_figures() -> None:
-    assert describe("mobilefacenet", 128) == (
-        "mobilefacenet, 128 dimensions: 1.00 M parameters, 221 M multiply-adds, 35 MiB of activations an image"
+def test_a_cost_reads_as_one_line_of_figures() -> None:
+    assert str(cost(backbone("mobilefacenet", 128))) == (
+        "1.00 M parameters, 221 M multiply-adds, 35 MiB of activations an image"
     )
 
 

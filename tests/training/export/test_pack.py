@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from evaluation.datasets.att import att_faces
 from faces.analyzer import Analyzer
 from faces.image import decode_image
-from faces.manifest import PackError, read_manifest
+from faces.manifest import DetectorSpec, PackError, read_manifest
 from faces.pack import load_pack
 from tests.training.backbones.small import settled, small
 from tests.training.runs import att_folder
@@ -87,11 +89,44 @@ def test_half_precision_states_what_it_costs(tmp_path: Path, crops: Crops) -> No
     half = export(tmp_path / "half", crops, precision="fp16")
     training = read_manifest(tmp_path / "half" / "model.toml").training
     assert training is not None
-    assert training.cost == str(half.agreement)
+    assert training.cost == str(half.cost)
     assert whole.agreement.least > half.agreement.least > 0.999
     sizes = [(tmp_path / name / "embedder.onnx").stat().st_size for name in ("whole", "half")]
     assert sizes[1] < 0.7 * sizes[0]
     assert half.contract_id != whole.contract_id
+
+
+def test_a_pack_that_says_nothing_of_its_data_or_licence_is_not_made() -> None:
+    for licence, data, words in (
+        ("", "staff", "licence is empty"),
+        ("CC0-1.0", " \n", "data statement is empty"),
+    ):
+        with pytest.raises(ExportError, match=words):
+            Description("net", licence, data, {})
+
+
+def test_a_pack_takes_the_detector_it_is_told_to(tmp_path: Path, crops: Crops) -> None:
+    export(tmp_path / "named", crops)
+    assert read_manifest(tmp_path / "named" / "model.toml").detector == "default"
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copyfile(load_pack("default").manifest_path, other / "model.toml")
+    export(tmp_path / "own", crops, detector=other)
+    theirs, ours = (read_manifest(folder / "model.toml").detector for folder in (other, tmp_path / "own"))
+    assert isinstance(theirs, DetectorSpec)
+    assert ours == replace(theirs, model=replace(theirs.model, file="detector.onnx", distribution=None))
+    photo = decode_image(att_faces()[0].path.read_bytes())
+    found = [Analyzer(load_pack(tmp_path / name)).analyze([photo])[0].faces for name in ("named", "own")]
+    assert np.allclose(found[0][0].detection.box, found[1][0].detection.box)
+    # A pack that borrows its detector lends the one it borrows.
+    export(tmp_path / "third", crops, detector=tmp_path / "named")
+    assert read_manifest(tmp_path / "third" / "model.toml").detector == "default"
+
+
+def test_a_detector_that_is_not_there_is_told_before_anything_is_left(tmp_path: Path, crops: Crops) -> None:
+    with pytest.raises(PackError):
+        export(tmp_path / "pack", crops, detector=tmp_path / "absent")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_that_went_wrong_is_refused_and_nothing_is_left(tmp_path: Path, crops: Crops) -> None:
@@ -106,9 +141,9 @@ def test_a_network_that_went_wrong_is_refused_and_nothing_is_left(tmp_path: Path
 def test_a_folder_that_is_in_use_is_left_alone(tmp_path: Path, crops: Crops) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    for replace in (False, True):
+    for allowed in (False, True):
         with pytest.raises(ExportError, match="is not empty"):
-            export(tmp_path / "mine", crops, replace=replace)
+            export(tmp_path / "mine", crops, replace=allowed)
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
 
