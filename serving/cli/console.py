@@ -12,6 +12,7 @@ import httpx
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -83,11 +84,16 @@ def told_errors() -> Iterator[None]:
     try:
         yield
     except EXPECTED as error:
-        err.print(f"[red]error:[/red] {_words(error)}", soft_wrap=True)
+        tell_error(_words(error))
         raise typer.Exit(EXIT_ERROR) from None
     except httpx.TransportError as error:
-        err.print(f"[red]error:[/red] the service did not answer: {error}", soft_wrap=True)
+        tell_error(f"the service did not answer: {error}")
         raise typer.Exit(EXIT_ERROR) from None
+
+
+def tell_error(words: str) -> None:
+    """One sentence on standard error; brackets in it are brackets."""
+    err.print(f"[red]error:[/red] {escape(words)}", soft_wrap=True)
 
 
 def print_json(answer: BaseModel) -> None:

@@ -19,7 +19,7 @@ import typer
 from evaluation.datasets.att import AttPhoto, att_faces
 from evaluation.datasets.images import DatasetError
 from evaluation.identification import Identification, Outcome, identification
-from serving.cli.console import EXIT_ERROR, Json, err, out, photo_progress, told_errors
+from serving.cli.console import EXIT_ERROR, Json, err, out, photo_progress, tell_error, told_errors
 from serving.cli.enroll import Photo, Report, enrol_photos
 from serving.client import ApiFailure, Client
 from serving.schemas import IdentifyOut, VerifyOut
@@ -63,7 +63,7 @@ def demo(
     try:
         photos = att_faces()
     except DatasetError as error:
-        err.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        tell_error(str(error))
         raise typer.Exit(EXIT_ERROR) from None
     laid_out = export(photos, home / "photos")
     with told_errors(), running_service(home) as address, Client(address) as service:
@@ -114,7 +114,7 @@ def running_service(home: Path) -> Iterator[str]:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line.startswith("Cocircle answers at "):
-                err.print("[red]error:[/red] the service did not start; its own message stands above")
+                tell_error("the service did not start; its own message stands above")
                 raise typer.Exit(EXIT_ERROR)
             yield line.split()[3]
         finally:

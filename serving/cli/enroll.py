@@ -23,9 +23,9 @@ from serving.cli.console import (
     Pack,
     Url,
     client,
-    err,
     out,
     photo_progress,
+    tell_error,
     told_errors,
 )
 from serving.client import ApiFailure, Client
@@ -75,7 +75,7 @@ def enroll(
     with told_errors():
         photos = find_photos(folder)
         if not photos:
-            err.print(f"[red]error:[/red] no photo ({' '.join(sorted(PHOTO_ENDINGS))}) in {folder}")
+            tell_error(f"no photo ({' '.join(sorted(PHOTO_ENDINGS))}) in {folder}")
             raise typer.Exit(EXIT_ERROR)
         with client(url, key, home, pack) as service:
             _make(service, collection)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from serving.cli.console import EXIT_ERROR, Home, Json, err, out, told_errors
+from serving.cli.console import EXIT_ERROR, Home, Json, out, tell_error, told_errors
 from serving.keys import KeyRing, Scope
 from serving.settings import read_settings
 
@@ -52,7 +52,7 @@ def revoke(
     with told_errors():
         found = _ring(home).revoke(identity)
     if not found:
-        err.print(f"[red]error:[/red] no key has the id {identity}; see `cocircle keys list`")
+        tell_error(f"no key has the id {identity}; see `cocircle keys list`")
         raise typer.Exit(EXIT_ERROR)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from serving.cli.console import EXIT_ERROR, Home, Pack, err, told_errors
+from serving.cli.console import EXIT_ERROR, Home, Pack, tell_error, told_errors
 from serving.logs import start_logging
 from serving.settings import Settings, read_settings
 
@@ -65,6 +65,6 @@ def _listen(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        err.print(f"[red]error:[/red] cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+        tell_error(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
         raise typer.Exit(EXIT_ERROR) from None
     return listener

@@ -99,6 +99,13 @@ def test_no_results_are_told_in_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "page.html").exists()
 
 
+def test_brackets_in_a_name_are_told_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "[bold]mine[/bold]"
+    told = CliRunner().invoke(evaluate_app, ["report", str(folder), "--to", str(tmp_path / "page.html")])
+    assert told.exit_code == 2
+    assert "[bold]mine[/bold]" in told.stderr.replace("\n", "")
+
+
 def test_a_page_is_written_from_a_folder_of_results(tmp_path: Path) -> None:
     keep([result()], tmp_path / "results")
     told = CliRunner().invoke(

@@ -19,7 +19,7 @@ from evaluation.report.page import page, side_by_side
 from evaluation.results_folder import keep
 from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack
-from serving.cli.console import EXIT_ERROR, err, out, photo_progress, told_errors
+from serving.cli.console import EXIT_ERROR, out, photo_progress, tell_error, told_errors
 
 Packs = Annotated[list[str] | None, typer.Option(help="Pack, by name or folder; may be given several times.")]
 EmbeddingFiles = Annotated[
@@ -70,7 +70,7 @@ def told() -> Iterator[None]:
         with told_errors():
             yield
     except DatasetError as error:
-        err.print(f"[red]error:[/red] {error}", soft_wrap=True, markup=True)
+        tell_error(str(error))
         raise typer.Exit(EXIT_ERROR) from None
 
 
