@@ -116,6 +116,36 @@ def test_the_training_guide_works_as_it_stands(tmp_path: Path) -> None:
     assert len(code) == 3
 
 
+def shown(text: str) -> list[str]:
+    """The lines of an output without the cosines, which another processor may round otherwise."""
+    return [re.sub(r"-?\b[01]\.\d+", "COSINE", line).strip() for line in text.splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_guide_to_data_works_and_its_commands_print_what_it_shows(
+    after_the_demo: Path, tmp_path: Path
+) -> None:
+    for name in (".venv", ".demo"):
+        (tmp_path / name).symlink_to(after_the_demo / name)
+    environment = {**os.environ, "COLUMNS": "110", "COCIRCLE_CACHE": str(tmp_path / "cache")}
+    count, printed = 0, ""
+    for language, text in re.findall(
+        r"^```(bash|text)\n(.*?)^```", (ROOT / "docs/data.md").read_text(), re.DOTALL | re.MULTILINE
+    ):
+        if language == "text":
+            assert set(shown(text)) - {"…"} <= set(shown(printed)), f"{text}\n{printed}"
+            continue
+        command = ["bash", "-c", f"set -e; source .venv/bin/activate; {text}"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+        printed = done.stdout
+        count += 1
+    assert count == 4
+
+
 def test_the_guide_to_runs_names_every_ready_configuration_and_no_other() -> None:
     page = (ROOT / "docs/runs.md").read_text()
     ready = {path.stem for path in (ROOT / "training/configs").glob("*.toml")}

@@ -7,34 +7,18 @@ from collections import Counter
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faces.quality import DEFAULT_LIMITS, QualityLimits
 from training.cli.bars import bars
 from training.cli.console import err, out, told_errors
-from training.curation.align import AlignOptions, align_photos
-from training.curation.changes import read_changes, write_changes
-from training.curation.edits import Edits, edited
-from training.curation.errors import CurationError
-from training.curation.findings import Findings
-from training.curation.merge import matched, merged
-from training.curation.photos import Photos
-from training.curation.proposal import Wanted, proposed
-from training.curation.report import read_report
-from training.curation.selection import Selection, everything
-from training.curation.session import (
-    about,
-    alignment_report,
-    inspect_set,
-    load_models,
-    mark_of,
-    opened,
-    report_path,
-    write_selection,
-)
-from training.curation.tables import tables
+
+if TYPE_CHECKING:
+    from training.curation.edits import Edits
+    from training.curation.findings import Findings
+    from training.curation.selection import Selection
 
 data_app = typer.Typer(help="Make, look at, merge and correct sets of faces.", no_args_is_help=True)
 
@@ -88,6 +72,11 @@ def align(
 ) -> None:
     """Cut the face out of every photo. The same command again goes on where a killed one ended."""
     with told_errors():
+        from training.curation.align import AlignOptions, align_photos
+        from training.curation.errors import CurationError
+        from training.curation.photos import Photos
+        from training.curation.session import alignment_report, load_models
+
         limits = QualityLimits(face_size, sharpness, brightness, yaw, pitch, score)
         models = load_models(pack, workers or _cores(), tolerated, limits)
         options = AlignOptions(quality, rival, per_shard, min_images)
@@ -124,6 +113,10 @@ def inspect(
 ) -> None:
     """Look for copies, wrong labels, several people in one identity and one person in several."""
     with told_errors():
+        from training.curation.changes import write_changes
+        from training.curation.proposal import Wanted, proposed
+        from training.curation.session import inspect_set, load_models, opened, report_path
+
         opened_set = opened(source)
         place = report if report is not None else report_path(source)
         models = load_models(pack, workers or _cores(), tolerated)
@@ -154,6 +147,10 @@ def merge(
 ) -> None:
     """Write several sets as one. Images are copied as they are."""
     with told_errors():
+        from training.curation.errors import CurationError
+        from training.curation.merge import matched, merged
+        from training.curation.session import load_models, opened, write_selection
+
         if len(sets) < 2:
             raise CurationError(f"a merge takes two sets or more; only {sets[0]} was given")
         chosen = merged([opened(path) for path in sets], "names" if by is By.NAMES else "distinct")
@@ -189,8 +186,16 @@ def relabel(
     per_shard: PerShard = 10_000,
 ) -> None:
     """Write a corrected copy of a set. The set itself stays as it is."""
-    wanted = Wanted(drop_outliers, drop_duplicates, split_merged, merge_split)
     with told_errors():
+        from training.curation.changes import read_changes
+        from training.curation.edits import edited
+        from training.curation.errors import CurationError
+        from training.curation.proposal import Wanted, proposed
+        from training.curation.report import read_report
+        from training.curation.selection import everything
+        from training.curation.session import about, mark_of, opened, write_selection
+
+        wanted = Wanted(drop_outliers, drop_duplicates, split_merged, merge_split)
         if (report is None) == (changes is None):
             raise CurationError("give either --report with what to act on, or --changes")
         opened_set = opened(source)
@@ -231,6 +236,8 @@ def _tell_edits(edits: Edits, before: Selection) -> None:
 
 
 def _show(findings: Findings, report: Path, kept: bool) -> None:
+    from training.curation.tables import tables
+
     for table in tables(findings):
         out.print(table)
     out.print(f"All of it is in {report}", soft_wrap=True)

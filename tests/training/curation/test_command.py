@@ -151,8 +151,24 @@ def test_photos_without_any_face_leave_a_sentence_and_no_set(tmp_path: Path) -> 
     assert "no face was taken from" in done.output
 
 
+def loaded_after(code: str) -> set[str]:
+    """The modules that a fresh process has after `code`."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
 def test_curation_needs_no_torch() -> None:
-    code = (
-        "import sys; import training.cli.data; sys.exit('torch' in sys.modules or 'serving' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, timeout=60)
+    names = sorted(path.stem for path in (PROJECT / "training/curation").glob("*.py"))
+    imports = [f"import training.curation.{name}" for name in names if name != "__init__"]
+    loaded = loaded_after("\n".join(["import training.cli.data", *imports]))
+    assert {"training.curation.copies", "training.curation.session"} <= loaded
+    assert not loaded & {"torch", "serving"}
+
+
+def test_the_start_of_cocircle_loads_neither_curation_nor_torch() -> None:
+    loaded = loaded_after("import serving.cli")
+    assert "training.cli.data" in loaded, "the command is not installed: pip install -e ."
+    assert "torch" not in loaded
+    # Steps says what a progress bar is, to every command that shows one.
+    assert {name for name in loaded if name.startswith("training.curation.")} <= {"training.curation.steps"}
