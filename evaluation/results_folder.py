@@ -16,10 +16,11 @@ _RESULT = TypeAdapter(ProtocolResult)
 
 
 def keep(results: Sequence[ProtocolResult], folder: Path) -> None:
-    """Writes each result; one of the same protocol, contract and data that lies there is replaced."""
+    """Writes each result; one of the same protocol, subject, contract and data is replaced."""
     for result in results:
-        measured_on = hashlib.sha256(repr(sorted(result.data.items())).encode()).hexdigest()[:8]
-        name = f"{result.protocol}-{result.contract_id}-{measured_on}.json"
+        # One file under two names has one contract, and one pack may be measured on several sets.
+        whose = hashlib.sha256(repr((result.subject, sorted(result.data.items()))).encode()).hexdigest()[:8]
+        name = f"{result.protocol}-{result.contract_id}-{whose}.json"
         write_whole(folder / name, _RESULT.dump_json(result, indent=1) + b"\n")
 
 

@@ -193,6 +193,15 @@ def equal_error_rate(curve: Roc) -> float:
     return float(rates[before] + share * (rates[after] - rates[before]))
 
 
+def equal_error_threshold(curve: Roc) -> float:
+    """The measured threshold whose FMR and FNMR differ least, the strictest of equals; +inf where accepting nothing is.
+
+    The equal error rate itself lies between measured points; this is where pairs can be told accepted from rejected.
+    """
+    gap = np.abs(curve.false_match_rate + curve.true_match_rate - 1.0)
+    return float(curve.thresholds[int(np.argmin(gap))])
+
+
 def pair_cosines(embeddings: NDArray[Any], left: ArrayLike, right: ArrayLike) -> Scores:
     """Cosines of pairs: embeddings (N, D) unit rows, left and right (P,) row numbers -> (P,) -1..1."""
     rows = np.asarray(embeddings, dtype=np.float64)

@@ -12,21 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.datasets.images import DatasetError, ImageSet, open_images
+from evaluation.datasets.pairs import Pair as Pair
 
 PAIRS_FILE = "pairs.txt"
 PAIR_IMAGES = ("lfw-pairs-250.tar", "lfw-deepfunneled.tgz", "lfw-deepfunneled", "lfw.tgz", "lfw")
 REST_CROPS = "lfw-rest-112.tar"
 _PERSON = re.compile(r"[^\s/\\]+")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two image names, `Person/Person_0001.jpg`, whether they show one person, and the fold, 0 upwards."""
-
-    left: str
-    right: str
-    same: bool
-    fold: int
 
 
 @dataclass(frozen=True)

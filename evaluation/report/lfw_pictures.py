@@ -8,7 +8,8 @@ import numpy as np
 
 from evaluation.lfw_calibration import LfwCalibration
 from evaluation.lfw_run import LfwRun
-from evaluation.report.svg import Axis, Curve, picture
+from evaluation.protocol_result import Plot
+from evaluation.report.svg import Axis, Curve
 from evaluation.verification import Roc, Scores
 
 
@@ -17,7 +18,7 @@ def run_label(run: LfwRun) -> str:
     return f"{run.pack}, flip" if run.flip else run.pack
 
 
-def roc_picture(runs: Sequence[LfwRun]) -> str:
+def roc_plot(runs: Sequence[LfwRun]) -> Plot:
     """TAR over FAR, FAR logarithmic from the lowest rate that the impostor pairs can show."""
     lowest = 1 / min(run.figures.curve.impostor for run in runs)
     curves = [
@@ -30,15 +31,15 @@ def roc_picture(runs: Sequence[LfwRun]) -> str:
     ]
     tar_floor = min(curve.points[0][1] for curve in curves)
     bottom = min(0.98, float(np.floor(tar_floor * 50) / 50))
-    return picture(
+    return Plot(
         f"LFW, {runs[0].pairs:,} pairs: true over false accept rate",
         Axis("false accept rate (FAR)", lowest, 1.0, logarithmic=True),
         Axis("true accept rate (TAR)", bottom, 1.0),
-        curves,
+        tuple(curves),
     )
 
 
-def calibration_picture(calibration: LfwCalibration, genuine: Scores) -> str:
+def calibration_plot(calibration: LfwCalibration, genuine: Scores, label: str) -> Plot:
     """False match rate and false non-match rate over the cosine; what the data cannot vouch for is dashed."""
     measured = calibration.calibration
     points = [
@@ -50,15 +51,15 @@ def calibration_picture(calibration: LfwCalibration, genuine: Scores) -> str:
     tail = [point for point in tail if point[1] >= low]
     ordered = np.sort(genuine)
     rejected = [(float(c), (at + 1) / ordered.size) for at, c in enumerate(ordered)]
-    return picture(
-        f"{measured.pairs:,} pairs of different people: error rates over the cosine",
+    return Plot(
+        f"{label}: error rates over the cosine, {measured.pairs:,} pairs of different people",
         Axis("cosine", min(0.0, measured.cosines[0]), 1.0),
         Axis("rate", low, 1.0, logarithmic=True),
-        [
+        (
             Curve("false match rate", points, colour=0),
             Curve("false match rate, extrapolated", tail, dashed=True, colour=0),
             Curve(f"false non-match rate, {ordered.size:,} pairs", rejected, colour=1),
-        ],
+        ),
         legend_left=True,
     )
 

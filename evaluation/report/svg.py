@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-COLOURS = ("#0b62a4", "#c0504d", "#3d8b37", "#7a4fa3", "#b36b00", "#3a8f8f")
+COLOURS = (
+    "#0b62a4",
+    "#c0504d",
+    "#3d8b37",
+    "#7a4fa3",
+    "#b36b00",
+    "#3a8f8f",
+    "#d1499b",
+    "#8a7a00",
+    "#5a5a5a",
+    "#20b0e8",
+)
 WIDTH, HEIGHT = 720, 440
 LEFT, RIGHT, TOP, BOTTOM = 76, 18, 44, 56
 
@@ -53,7 +64,7 @@ class Axis:
 @dataclass(frozen=True)
 class Curve:
     """Points in the units of the axes, joined in their order. dashed: for what was not measured. dots: single
-    measurements, not joined.
+    measurements, not joined, of this radius in pixels.
     """
 
     label: str
@@ -61,6 +72,7 @@ class Curve:
     dashed: bool = False
     colour: int = 0
     dots: bool = False
+    radius: float = 4.5
 
 
 def picture(title: str, across: Axis, up: Axis, curves: Sequence[Curve], *, legend_left: bool = False) -> str:
@@ -121,7 +133,7 @@ def _line(across: Axis, up: Axis, curve: Curve) -> str:
 
 
 def _dot(x: float, y: float, curve: Curve) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{COLOURS[curve.colour % len(COLOURS)]}"/>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{curve.radius}" fill="{COLOURS[curve.colour % len(COLOURS)]}"/>'
 
 
 def _legend(curves: Sequence[Curve], x: float) -> list[str]:

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
 
 from evaluation.verification import (
     best_threshold,
     equal_error_rate,
+    equal_error_threshold,
     fold_accuracy,
     pair_cosines,
     roc,
@@ -132,6 +134,16 @@ def test_every_point_of_the_roc_is_what_counting_gives(data) -> None:
         assert tmr == (accepted & same).sum() / same.sum()
 
 
+@given(pairs())
+def test_the_roc_is_that_of_scikit_learn(data) -> None:
+    scores, same, _ = data
+    curve = roc(scores, same)
+    rates, tars, thresholds = roc_curve(same, scores, drop_intermediate=False)
+    assert curve.thresholds.tolist() == thresholds.tolist()
+    assert curve.false_match_rate == pytest.approx(rates, abs=1e-15)
+    assert curve.true_match_rate == pytest.approx(tars, abs=1e-15)
+
+
 @given(pairs(), st.sampled_from([0.0, 1e-3, 0.1, 0.25, 1 / 3, 0.5, 1.0]))
 def test_tar_at_far_is_the_best_tar_of_all_thresholds_that_keep_the_far(data, far: float) -> None:
     scores, same, _ = data
@@ -163,6 +175,19 @@ def test_the_equal_error_rate_is_the_crossing_found_by_walking_every_segment(dat
         if before <= 0 <= after and after > before:
             crossings.append(fmr_a + (fmr_b - fmr_a) * (-before / (after - before)))
     assert equal_error_rate(curve) == pytest.approx(crossings[0], abs=1e-12)
+
+
+@given(pairs())
+def test_no_threshold_brings_the_two_error_rates_closer_than_that_of_the_equal_error_rate(data) -> None:
+    scores, same, _ = data
+
+    def gap(threshold: float) -> float:
+        accepted = scores >= threshold
+        return abs(accepted[~same].mean() - (~accepted[same]).mean())
+
+    at = equal_error_threshold(roc(scores, same))
+    closest = min(gap(threshold) for threshold in every_decision(scores))
+    assert gap(at) == pytest.approx(closest, abs=1e-12)
 
 
 @given(pairs())

@@ -12,12 +12,14 @@ import typer
 from evaluation.datasets.lfw import open_lfw
 from evaluation.lfw_run import LfwRun, run_lfw, with_flip
 from evaluation.protocol_result import Table
-from evaluation.report.html import figure_rows, level_rows, lfw_page
-from evaluation.report.lfw_pictures import roc_picture, run_label
+from evaluation.report.lfw_pictures import roc_plot, run_label
+from evaluation.report.lfw_result import figure_rows, level_rows, lfw_result
+from evaluation.report.page import page
+from evaluation.results_folder import keep
 from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack, write_calibration
 from serving.cli.console import err, out
-from serving.cli.evaluate.options import photo_bar, rich_table, told
+from serving.cli.evaluate.options import Results, photo_bar, rich_table, told
 
 
 def evaluate_lfw(
@@ -35,6 +37,7 @@ def evaluate_lfw(
     report: Annotated[
         Path | None, typer.Option(help="Write one self-contained page.", metavar="HTML")
     ] = None,
+    results: Results = None,
     picture: Annotated[Path | None, typer.Option(help="Write the ROC alone.", metavar="SVG")] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Write cosine -> false match rate into the pack's manifest.")
@@ -73,9 +76,11 @@ def evaluate_lfw(
                 write_calibration(loaded.manifest_path, run.calibration.calibration)
                 err.print(f"calibration written to {loaded.manifest_path}", soft_wrap=True)
         if report is not None:
-            report.write_text(lfw_page(runs), encoding="utf-8")
+            report.write_text(page([lfw_result(run) for run in runs]), encoding="utf-8")
+        if results is not None:
+            keep([lfw_result(run) for run in runs], results)
         if picture is not None:
-            picture.write_text(roc_picture(runs), encoding="utf-8")
+            picture.write_text(roc_plot(runs).svg(), encoding="utf-8")
     if as_json:
         sys.stdout.write(json.dumps([run.record() for run in runs], indent=2, allow_nan=False) + "\n")
     else:

@@ -1,0 +1,81 @@
+"""LFW's figures as the tables and plots that every protocol hands over; measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaluation.lfw_calibration import LfwCalibration
+from evaluation.lfw_run import LfwRun
+from evaluation.protocol_result import ProtocolResult, Table
+from evaluation.report.lfw_pictures import calibration_plot, roc_plot, run_label
+
+
+def lfw_result(run: LfwRun) -> ProtocolResult:
+    """A run as a protocol's result, its calibration with it where there is one."""
+    notes = [
+        "Each fold's threshold is chosen on the nine others. The standard error is that of the mean over the folds, as "
+        "LFW asks."
+    ]
+    tables = [Table.of(f"{run.pairs:,} pairs, ten folds", figure_rows([run]))]
+    plots = [roc_plot([run])]
+    if run.calibration is not None:
+        label, measured = run_label(run), run.calibration.calibration
+        notes.append(
+            f"{label}: {measured.data}. Rates below {measured.floor:.2g} are extrapolated. False non-match rates are "
+            "of the protocol's genuine pairs."
+        )
+        tables.append(Table.of(f"Calibration of {label}", level_rows(run.calibration)))
+        plots.append(calibration_plot(run.calibration, run.figures.genuine, label))
+    data = {
+        "images": f"{run.images} photos, SHA-256 {run.images_digest}",
+        "pairs": f"{run.pairs} pairs, SHA-256 {run.pairs_digest}",
+    }
+    if run.rest_digest is not None:
+        data["other crops"] = f"{run.rest} crops, SHA-256 {run.rest_digest}"
+    record = run.record()
+    return ProtocolResult(
+        protocol="lfw",
+        title="Labeled Faces in the Wild",
+        subject=run_label(run),
+        contract_id=run.contract_id,
+        notes=tuple(notes),
+        tables=tuple(tables),
+        figures={"figures": record["figures"], "calibration": record["calibration"]},
+        data=data,
+        versions=run.versions,
+        plots=tuple(plots),
+    )
+
+
+def figure_rows(runs: Sequence[LfwRun]) -> list[list[str]]:
+    """The table of figures, a column a run; the first row is its head."""
+    rows = [["", *(run_label(run) for run in runs)]]
+    rows.append(["accuracy, %", *(f"{100 * run.figures.accuracy.mean:.2f}" for run in runs)])
+    rows.append(["standard error, %", *(f"{100 * run.figures.accuracy.standard_error:.2f}" for run in runs)])
+    rows.append(
+        ["standard deviation of folds, %"]
+        + [f"{100 * run.figures.accuracy.standard_deviation:.2f}" for run in runs]
+    )
+    for at, point in enumerate(runs[0].figures.operating_points):
+        tars = (f"{100 * run.figures.operating_points[at].tar:.2f}" for run in runs)
+        rows.append([f"TAR at FAR {point.far:g}, %", *tars])
+    rows.append(["equal error rate, %", *(f"{100 * run.figures.equal_error_rate:.2f}" for run in runs)])
+    rows.append(["photos without a face found", *(str(run.figures.choice.no_face) for run in runs)])
+    rows.append(["photos with several faces", *(str(run.figures.choice.several) for run in runs)])
+    rows.append(["subject is not the largest face", *(str(run.figures.choice.not_largest) for run in runs)])
+    rows.append(
+        ["accuracy with the largest face, %"]
+        + [f"{100 * run.figures.choice.accuracy_of_largest:.2f}" for run in runs]
+    )
+    return rows
+
+
+def level_rows(calibration: LfwCalibration) -> list[list[str]]:
+    """The table a user chooses a threshold from; the first row is its head."""
+    rows = [["false match rate", "cosine", "95 % interval of the rate", "false non-match rate, %"]]
+    for level in calibration.levels:
+        interval = level.interval
+        between = f"{interval.low:.1e} to {interval.high:.1e}" if interval is not None else "-"
+        cosine = f"{level.cosine:.4f}" + (" (extrapolated)" if level.extrapolated else "")
+        rows.append([f"{level.fmr:g}", cosine, between, f"{100 * level.fnmr:.2f}"])
+    return rows

@@ -1,0 +1,81 @@
+"""`cocircle evaluate ijb` and `ytf`: protocols on sets of images; they ask and print, evaluation/ measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evaluation.datasets.ijb import Task, open_ijb
+from evaluation.datasets.ytf import Frames, open_ytf
+from evaluation.ijb_run import Weights, run_ijb
+from evaluation.ytf_run import run_ytf
+from serving.cli.console import err
+from serving.cli.evaluate.options import (
+    AsJson,
+    EmbeddingFiles,
+    NoCache,
+    Packs,
+    Page,
+    Results,
+    Threads,
+    show,
+    sources,
+    told,
+)
+
+
+def ijb(
+    data: Annotated[
+        Path, typer.Option(help="Folder IJBB or IJBC, with meta/ and loose_crop/.", metavar="DIR")
+    ],
+    task: Annotated[
+        Task, typer.Option(help="Verification of pairs, search in galleries, or both.")
+    ] = Task.BOTH,
+    weights: Annotated[
+        Weights, typer.Option(help="What an image's row is multiplied by in its template.")
+    ] = Weights.NONE,
+    pack: Packs = None,
+    embeddings: EmbeddingFiles = None,
+    report: Page = None,
+    results: Results = None,
+    threads: Threads = 0,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
+    """IJB-B or IJB-C: TAR at FAR of template pairs, and rank and TPIR at FPIR of the mixed search."""
+    with told():
+        with err.status(f"reading {data}"):
+            protocol = open_ijb(data, task)
+        found = [
+            run_ijb(one, protocol, weights=weights) for one in sources(pack, embeddings, threads, no_cache)
+        ]
+        show(found, report, results, as_json)
+
+
+def ytf(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with splits.txt and aligned_images_DB/ or frame_images_DB/.", metavar="DIR"
+        ),
+    ],
+    frames: Annotated[
+        Frames | None, typer.Option(help="Which of the two. [default: aligned, where they are there]")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Take one frame in so many.")] = 1,
+    pack: Packs = None,
+    embeddings: EmbeddingFiles = None,
+    report: Page = None,
+    results: Results = None,
+    threads: Threads = 0,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
+    """YouTube Faces: ten-fold accuracy, TAR at FAR and equal error rate of pairs of videos."""
+    with told():
+        with err.status(f"reading {data}"):
+            protocol = open_ytf(data, frames, every)
+        found = [run_ytf(one, protocol) for one in sources(pack, embeddings, threads, no_cache)]
+        show(found, report, results, as_json)

@@ -1,0 +1,1 @@
+"""The papers' small tables and figures, measured again with this project's own losses; no part of a run."""
