@@ -25,7 +25,9 @@ from index.template import Float32, mean_template, stored
 LIMIT = 50
 """Candidates a search returns, as NIST FRTE 1:N asks for."""
 AT_ONCE = 256
-"""Probes of one call of an engine, and of one block of comparisons."""
+"""Probes of one call of an engine, and at most of one block of comparisons."""
+SCORES_AT_ONCE = 1 << 24
+"""Cosines of one block of comparisons, 64 MiB, unless one probe alone has more."""
 BLOCK = 50_000
 
 
@@ -110,8 +112,9 @@ def exact_search(gallery: Templates, probes: Float32, *, limit: int = LIMIT) -> 
     cosines = np.zeros((len(probes), limit), np.float32)
     if not k:
         return CandidateLists(people, cosines, whole=True)
-    for start in range(0, len(probes), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+    at_once = max(1, min(AT_ONCE, SCORES_AT_ONCE // len(gallery.rows)))
+    for start in range(0, len(probes), at_once):
+        part = slice(start, start + at_once)
         scores = probes[part] @ gallery.rows.T
         chosen = best(np.maximum.reduceat(scores, first, axis=1), k)[1]  # (B, k) places in `enrolled`
         people[part, :k] = enrolled[chosen]

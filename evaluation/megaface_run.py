@@ -21,7 +21,7 @@ from evaluation.distractors import (
 )
 from evaluation.open_set_figures import RANKS, OpenSetFigures, open_set_figures, percent
 from evaluation.pack_embeddings import EmbeddingSource, PackEmbeddings
-from evaluation.protocol_result import Plot, ProtocolResult, Table
+from evaluation.protocol_result import Plot, ProtocolResult, Table, finite
 from evaluation.provenance import versions
 from evaluation.report.svg import Axis, Curve
 from index.template import Float32
@@ -147,7 +147,8 @@ def _steps(sizes: Sequence[int], total: int) -> tuple[int, ...]:
 
 
 def _record(one: SizeFigures) -> dict[str, Any]:
-    return {"distractors": one.distractors, "figures": one.figures, "rank1_by_seed": list(one.rank1_by_seed)}
+    record: dict[str, Any] = finite(one)
+    return record
 
 
 def _notes(data: MegaFace, aligned: bool, seeds: Sequence[int]) -> tuple[str, ...]:

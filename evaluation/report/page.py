@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from html import escape
@@ -35,6 +36,16 @@ def page(results: Sequence[ProtocolResult]) -> str:
         parts += _protocol(same)
     parts.append("</body></html>")
     return "\n".join(parts) + "\n"
+
+
+def pictures(results: Sequence[ProtocolResult]) -> dict[str, str]:
+    """The page's plots as SVG documents, by a name made of protocol and title."""
+    found = {}
+    for same in _by_protocol(results):
+        for plot in _overlaid(same):
+            words = re.sub(r"[^a-z0-9]+", "-", plot.title.lower()).strip("-")
+            found[f"{same[0].protocol}-{words.removeprefix(f'{same[0].protocol}-')}"] = plot.svg()
+    return found
 
 
 def side_by_side(results: Sequence[ProtocolResult]) -> list[Table]:

@@ -102,7 +102,7 @@ def test_a_list_is_enough_until_an_image_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"test: 0000/0000_000_01_0303morning_0015_0\.jpg cannot be read"):
         _ = msmt.listed.digest
     write(tmp_path / "test", line.split()[0])
-    with pytest.raises(DatasetError, match="0000/0000_000_02.* cannot be read"):
+    with pytest.raises(DatasetError, match=r"0000/0000_000_02.* cannot be read"):
         _ = msmt.listed.digest
     assert msmt.digest == digest
 

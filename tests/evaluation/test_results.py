@@ -115,6 +115,25 @@ def test_a_page_is_written_from_a_folder_of_results(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text() == page([result()])
 
 
+def test_plots_are_written_one_by_one_when_asked_for(tmp_path: Path) -> None:
+    keep([result(), result("other")], tmp_path / "results")
+    told = CliRunner().invoke(
+        evaluate_app,
+        [
+            "report",
+            str(tmp_path / "results"),
+            "--to",
+            str(tmp_path / "page.html"),
+            "--plots",
+            str(tmp_path / "svg"),
+        ],
+    )
+    assert told.exit_code == 0, told.stderr
+    (plot,) = (tmp_path / "svg").iterdir()
+    assert plot.name == "cfp-fp-roc.svg"
+    assert plot.read_text() in (tmp_path / "page.html").read_text()
+
+
 def test_json_holds_no_number_that_json_has_not() -> None:
     odd = {
         "a": float("nan"),

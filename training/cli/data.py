@@ -125,7 +125,8 @@ def inspect(
             edits = proposed(findings, Wanted(True, True, True, True))
             write_changes(changes, edits, source, opened_set.records, findings.looked.fingerprint)
             err.print(
-                f"{len(edits):,} changes are proposed in {changes}; edit it, then  cocircle data relabel"
+                f"{len(edits):,} changes are proposed in {changes}; edit it, then  cocircle data relabel",
+                soft_wrap=True,
             )
     _show(findings, place, embeddings)
 
