@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.bootstrap import Interval
 from evaluation.calibration import ERRORS_NEEDED
@@ -178,8 +180,7 @@ def _match_rates(column: _Column, strongest: StrongestPairs, cosine: float, draw
     squares = np.bincount(column.group[grouped], weights=drawn[grouped] ** 2, minlength=count)
     pairs = np.outer(size, size)
     np.fill_diagonal(pairs, (size * size - squares) / 2)
-    rates: Floats = np.divide(votes, pairs, out=np.full_like(votes, np.nan), where=pairs > 0)
-    return rates
+    return _shares(votes, pairs)
 
 
 def _non_match_rates(column: _Column, genuine: GenuinePairs, cosine: float, drawn: Integers) -> Floats:
@@ -191,8 +192,13 @@ def _non_match_rates(column: _Column, genuine: GenuinePairs, cosine: float, draw
     below = known & (genuine.cosines < cosine)
     errors = np.bincount(group[below], weights=votes[below], minlength=count)
     total = np.bincount(group[known], weights=votes[known], minlength=count)
-    rates: Floats = np.divide(errors, total, out=np.full_like(total, np.nan), where=total > 0)
-    return rates
+    return _shares(errors, total)
+
+
+def _shares(parts: NDArray[Any], wholes: NDArray[Any]) -> Floats:
+    """parts / wholes of one shape, NaN where a whole is 0. numpy counts nothing in whole numbers, hence float64."""
+    shares: Floats = np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0)
+    return shares
 
 
 def _false_matches(
