@@ -1,6 +1,7 @@
 """Which way to go on below the counted rates: a straight line in log10(FMR), or an extreme-value tail; on LFW.
 
-`python -m benchmarks.tail --data FOLDER [--pack default] [--splits 40] [--picture SVG] [--galleries SVG] [--json]`.
+`python -m benchmarks.tail --data FOLDER [--pack default] [--splits 40] [--start-votes 1000] [--picture SVG]
+[--galleries SVG] [--json]`.
 A part of the people stands for all the data there is: both ways are made from it, and at the cosines they give for
 lower rates the other people's pairs are counted. Embeddings come from the cache or are made, threads as the pack likes.
 """
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import evaluation.tail
 from evaluation.calibration import calibrate
 from evaluation.datasets.lfw import Lfw, open_lfw, person_of
 from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
@@ -164,10 +166,12 @@ def main() -> None:
     parser.add_argument("--pack", default="default")
     parser.add_argument("--splits", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start-votes", type=int, default=evaluation.tail.START_VOTES, help="of the tail")
     parser.add_argument("--picture", type=Path, help="SVG of the ratios at 1e-6")
     parser.add_argument("--galleries", type=Path, help="SVG of the cosines by size of gallery")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    evaluation.tail.START_VOTES = options.start_votes
     rows, people = embedded(options.pack, open_lfw(options.data))
     counted = count_all_pairs(rows, people)
     pairs = strongest_pairs(rows, people, lowest_for(counted, 2e-2, 3_000_000))

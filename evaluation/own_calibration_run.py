@@ -27,8 +27,8 @@ NOTES = (
     "is shown beside, and its interval says how it varies with the people, not whether it is right. Both ways "
     "were tried on LFW down to three decades below the lowest counted rate; further below neither has been checked.",
     "The largest face of each photo counts. Photos without a face are left out; how many is in the table.",
-    "One person under two names looks like a pair of strangers who are very much alike, and moves the lowest rates: "
-    "look at the most alike pairs of people before believing those.",
+    "One person under two names, or a photo whose largest face is somebody else's, looks like a pair of strangers who "
+    "are very much alike, and moves the lowest rates: look at the most alike pairs before believing those.",
 )
 
 

@@ -3,8 +3,9 @@
 Down to the calibration's floor the cosine is counted. Below it nothing is, and two ways to go on are stated beside each
 other: the straight line through log10(FMR) that a calibration takes, and an extreme-value tail. The line is the one
 offered. Made from a part of LFW's people and held against what the others count (benchmarks/tail.py, two packs), the
-tail comes nearer one decade below the floor, but further down the line errs no more than it, and with few people errs
-by letting too few strangers through, where the tail lets in several times too many.
+tail comes nearer within two decades of the floor, the more so the fewer people there are; at 1e-6 the line errs no more
+than it. And where the line errs with few people it lets too few strangers through, while the tail then lets in several
+times as many as it says in one split out of ten.
 """
 
 from __future__ import annotations
