@@ -2,7 +2,7 @@
 
 `python -m benchmarks.distractors --data DIR [--pack NAME] [--svg FILE] [--json]`, DIR as for `cocircle evaluate lfw`;
 bar at a million: at most 10 minutes and 6 GB on two cores. `--width 512` pads rows with zeros: the same cosines at the
-cost of 512 dimensions.
+cost of 512 dimensions. `--engine 100000` also searches a gallery of so many through the service's vector engine.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import resource
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.lfw_strangers import Strangers
 from evaluation.datasets.lfw import open_lfw
-from evaluation.distractors import count_stronger, mate_pairs, nested_sizes
+from evaluation.distractors import MatePairs, Stronger, count_stronger, mate_pairs, nested_sizes
+from evaluation.engine_search import templates
+from evaluation.gallery_figures import engine_rows, gallery_figures
 from evaluation.lfw_search_run import LfwPhotos, lfw_photos
 from evaluation.megaface_run import SizeFigures, among_distractors
 from evaluation.pack_embeddings import PackEmbeddings
@@ -31,34 +33,10 @@ from faces.analyzer import Analyzer
 from faces.pack import load_pack
 
 Float32 = NDArray[np.float32]
-BLOCK = 8192
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-TAIL_ROWS = 20_000
-"""Made distractors that the tail is compared on: with some 6,000 probes 100 cosines lie beyond the rate of 1e-6."""
-
-
-class Strangers:
-    """Distractors whose cosines with a probe are spread as those of LFW's people with one photo.
-
-    Rows are normal with the mean and covariance of real templates. They are not brought to unit length, so they are no
-    templates: for each probe the products are then exactly normal, with a mean and a variance of its own, and so are
-    real cosines as far as some thousand strangers can tell (the table "standardised by probe"). Of unit length, with
-    some hundred effective dimensions, their tail would be too light; real rows with a little noise, drawn again and
-    again, repeat the same few strangers.
-    """
-
-    def __init__(self, real: Float32, seed: int) -> None:
-        self._mean = real.mean(axis=0)
-        _, lengths, axes = np.linalg.svd(real - self._mean, full_matrices=False)
-        self._axes: Float32 = (lengths[:, None] / np.sqrt(len(real) - 1) * axes).astype(np.float32)
-        self._seed = seed
-
-    def blocks(self, count: int) -> Iterator[Float32]:
-        """`count` rows in blocks of at most BLOCK; the same for the same seed."""
-        rng = np.random.default_rng(self._seed)
-        for start in range(0, count, BLOCK):
-            drawn = rng.standard_normal((min(BLOCK, count - start), len(self._axes)), dtype=np.float32)
-            yield drawn @ self._axes + self._mean
+OVER_PROBES = (0.1, 0.5, 0.9, 0.99)
+TAIL_ROWS = 10_000
+"""Made distractors that the tail is compared on: with some 6,000 probes 60 cosines lie beyond the rate of 1e-6."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +46,14 @@ class Drawn:
     probes: Float32
     people: NDArray[np.int64]
     strangers: Float32
+
+
+@dataclass(frozen=True)
+class Among:
+    """Figures of each size; strongest: by size, each probe's highest cosine with any stranger, at OVER_PROBES."""
+
+    figures: tuple[SizeFigures, ...]
+    strongest: dict[int, list[float]]
 
 
 def drawn(photos: LfwPhotos, most: int, seed: int) -> Drawn:
@@ -86,50 +72,70 @@ def widened(rows: Float32, width: int) -> Float32:
     return np.pad(rows, ((0, 0), (0, max(0, width - rows.shape[1]))))
 
 
-def standardised(made: Drawn) -> dict[str, list[float]]:
-    """How many of its own standard deviations above a probe's mean the first four RATES of cosines lie."""
-    real = made.strangers
-    rows = np.concatenate(list(Strangers(real, 0).blocks(len(real))))
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    found = {}
-    for name, others in (("real", real), ("made", rows), ("made, of unit length", unit)):
-        scores = made.probes @ others.T
-        scores -= scores.mean(axis=1, keepdims=True)
-        scores /= scores.std(axis=1, keepdims=True)
-        found[name] = [float(np.quantile(scores, 1 - rate)) for rate in RATES[:4]]
-    return found | {"normal": [NormalDist().inv_cdf(1 - rate) for rate in RATES[:4]]}
-
-
-def upper_quantiles(probes: Float32, others: Sequence[Float32]) -> NDArray[np.float64]:
-    """The cosines above which the shares RATES of all products of probes and others lie."""
-    kept: list[Float32] = []
-    total = 0
-    for block in others:
-        scores = (probes @ block.T).ravel()
-        total += scores.size
-        kept.append(scores[scores > np.quantile(scores[::97], 0.97)])
-    tail = np.sort(np.concatenate(kept))[::-1]
-    return np.array([tail[int(rate * total)] for rate in RATES], np.float64)
-
-
-def tail(made: Drawn, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Quantiles of two halves of the real strangers, and of rows made from the first half alone."""
+def tail(made: Drawn, seed: int) -> dict[str, list[float]]:
+    """Cosines that probes exceed with strangers at the RATES: real ones in two halves, and made ones that know the
+    first half alone.
+    """
     order = np.random.default_rng(seed).permutation(len(made.strangers))
     first, second = np.array_split(made.strangers[order], 2)
-    return {
-        "real, the half that was fitted": upper_quantiles(made.probes, [first]),
-        "real, the other half": upper_quantiles(made.probes, [second]),
-        "made": upper_quantiles(made.probes, list(Strangers(first, seed + 1).blocks(TAIL_ROWS))),
+    model = Strangers(made.probes, first)
+    found = {
+        "real, the half that was fitted": upper_quantiles(made.probes @ first.T),
+        "real, the other half": upper_quantiles(made.probes @ second.T),
     }
+    products = np.concatenate([made.probes @ block.T for block in model.blocks(TAIL_ROWS, seed + 1)], axis=1)
+    plain = upper_quantiles(products)
+    for start in range(0, TAIL_ROWS, 1000):
+        part = products[:, start : start + 1000].T
+        products[:, start : start + 1000] = model.as_cosine(part, np.arange(len(products))).T
+    return found | {"made": upper_quantiles(products), "made, without the map": plain}
 
 
-def ranked(
-    made: Drawn, blocks: Iterator[Float32], sizes: Sequence[int], width: int, seed: int
-) -> list[SizeFigures]:
+def upper_quantiles(cosines: Float32) -> list[float]:
+    """The cosines above which the shares RATES of all lie."""
+    places = [round((1 - rate) * (cosines.size - 1)) for rate in RATES]
+    found: list[float] = np.partition(cosines, places, axis=None)[places].tolist()
+    return found
+
+
+def among_real(made: Drawn, width: int, seed: int) -> Among:
     rows = widened(made.probes, width)
     pairs = mate_pairs(rows, made.people)
-    wide = (widened(block, width) for block in blocks)
-    return list(among_distractors(pairs, count_stronger(rows, pairs, wide, sizes, (seed,))))
+    sizes = nested_sizes(len(made.strangers))
+    return among(pairs, count_stronger(rows, pairs, [widened(made.strangers, width)], sizes, (seed,)))
+
+
+def among_made(made: Drawn, model: Strangers, sizes: Sequence[int], width: int, seed: int) -> Among:
+    rows = widened(made.probes, width)
+    pairs = mate_pairs(rows, made.people)
+    products = replace(pairs, cosines=model.as_product(pairs.cosines, pairs.probe))
+    blocks = (widened(block, width) for block in model.blocks(sizes[-1], seed))
+    counted = count_stronger(rows, products, blocks, sizes, (seed,))
+    strongest = model.as_cosine(counted.strongest, np.arange(len(rows)))
+    return among(pairs, replace(counted, strongest=np.clip(strongest, -1, 1).astype(np.float32)))
+
+
+def among(pairs: MatePairs, counted: Stronger) -> Among:
+    strongest = zip(counted.sizes, counted.strongest[0], strict=True)
+    quantiles = {size: np.quantile(cosines, OVER_PROBES).tolist() for size, cosines in strongest}
+    return Among(among_distractors(pairs, counted), quantiles)
+
+
+def through_engine(made: Drawn, model: Strangers, count: int, seed: int) -> list[list[str]]:
+    """A gallery of one photo of each person who probes, real strangers, and made ones of unit length up to `count`.
+
+    Rows of names and values: rank-1 by every comparison and through the engine, and how often both agree.
+    """
+    people, first = np.unique(made.people, return_index=True)
+    missing = max(0, count - len(first) - len(made.strangers))
+    more = np.concatenate([made.strangers[:0], *model.blocks(missing, seed)])
+    more /= np.linalg.norm(more, axis=1, keepdims=True)
+    rows = np.concatenate([made.probes[first], made.strangers, more])
+    others = people[-1] + 1 + np.arange(len(rows) - len(first))
+    probing = np.setdiff1d(np.arange(len(made.people)), first)
+    gallery = templates(rows, np.concatenate([people, others]))
+    figures = gallery_figures(gallery, made.probes[probing], made.people[probing])
+    return engine_rows(figures, f"gallery of {figures.persons:,}")
 
 
 @contextmanager
@@ -141,30 +147,33 @@ def silent(what: str, total: int) -> Iterator[Any]:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     source = PackEmbeddings(load_pack(options.pack), lambda pack: Analyzer(pack, threads=2), silent)
     made = drawn(lfw_photos(source, open_lfw(options.data)), options.photos, options.seed)
-    quantiles, deviations = tail(made, options.seed), standardised(made)
-    strangers = made.strangers
-    real = ranked(made, iter([strangers]), nested_sizes(len(strangers)), options.width, options.seed)
+    quantiles = tail(made, options.seed)
+    real = among_real(made, options.width, options.seed)
     # The number of real strangers is among the sizes, so that both can be compared there.
-    sizes = sorted({*nested_sizes(options.distractors), min(len(strangers), options.distractors)})
+    alike = min(len(made.strangers), options.distractors)
+    sizes = sorted({*nested_sizes(options.distractors), alike})
     began, cpu = time.perf_counter(), time.process_time()
-    blocks = Strangers(strangers, options.seed).blocks(options.distractors)
-    found = ranked(made, blocks, sizes, options.width, options.seed)
+    model = Strangers(made.probes, made.strangers)
+    found = among_made(made, model, sizes, options.width, options.seed)
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     return {
         "pack": source.name,
         "probes": len(made.probes),
         "people": len(np.unique(made.people)),
-        "pairs": found[0].figures.mated,
+        "pairs": found.figures[0].figures.mated,
         "dimension": max(options.width, made.probes.shape[1]),
         "distractors": options.distractors,
-        "wall_s": time.perf_counter() - began,
-        "cpu_s": time.process_time() - cpu,
+        "wall_s": wall,
+        "cpu_s": cpu,
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "tail_cosines": {
-            name: dict(zip(map(str, RATES), row.tolist(), strict=True)) for name, row in quantiles.items()
+        "tail_cosines": quantiles,
+        "strongest": {
+            f"real, {len(made.strangers):,} strangers": real.strongest[len(made.strangers)],
+            f"made, {alike:,} strangers": found.strongest[alike],
         },
-        "standardised": deviations,
-        "real": [line(one) for one in real],
-        "made": [line(one) for one in found],
+        "real": [line(one) for one in real.figures],
+        "made": [line(one) for one in found.figures],
+        "engine": through_engine(made, model, options.engine, options.seed) if options.engine else [],
     }
 
 
@@ -184,19 +193,14 @@ def line(one: SizeFigures) -> dict[str, Any]:
 
 def drawing(result: dict[str, Any]) -> str:
     """Rank-1 over the number of distractors; dots are real people."""
+
+    def points(kind: str, rate: str) -> list[tuple[float, float]]:
+        return [(one["distractors"], one[rate]) for one in result[kind]]
+
     curves = [
-        Curve("rank-1, made distractors", [(one["distractors"], one["rank1"]) for one in result["made"]]),
-        Curve(
-            "rank-10, made distractors",
-            [(one["distractors"], one["rank10"]) for one in result["made"]],
-            colour=2,
-        ),
-        Curve(
-            "rank-1, real people",
-            [(one["distractors"], one["rank1"]) for one in result["real"]],
-            dots=True,
-            colour=1,
-        ),
+        Curve("rank-1, made distractors", points("made", "rank1")),
+        Curve("rank-10, made distractors", points("made", "rank10"), colour=2),
+        Curve("rank-1, real people", points("real", "rank1"), dots=True, colour=1),
     ]
     lowest = min(one["rank1"] for one in result["made"])
     return picture(
@@ -204,34 +208,35 @@ def drawing(result: dict[str, Any]) -> str:
         Axis("distractors", 10, result["distractors"], logarithmic=True),
         Axis("identification rate", float(np.floor(20 * lowest) / 20), 1.0),
         curves,
+        legend_left=True,
     )
 
 
 def printed(result: dict[str, Any]) -> str:
-    head = (
+    lines = [
         f"{result['pack']}: {result['probes']:,} probes of {result['people']:,} people, {result['pairs']:,} pairs, "
         f"{result['distractors']:,} distractors of {result['dimension']} dimensions in {result['wall_s']:.0f} s "
-        f"({result['cpu_s']:.0f} s CPU), peak {result['peak_rss_mib']:.0f} MiB"
-    )
-    lines = [
-        head,
+        f"({result['cpu_s']:.0f} s CPU), peak {result['peak_rss_mib']:.0f} MiB",
         "",
-        "cosine with a stranger exceeded at a rate of" + "".join(f"{rate:>9.0e}" for rate in RATES),
-    ]
-    for name, row in result["tail_cosines"].items():
-        lines.append(f"{name:<44}" + "".join(f"{cosine:9.4f}" for cosine in row.values()))
-    lines += [
+        f"{'cosine with a stranger exceeded at a rate of':<46}" + "".join(f"{rate:>8.0e}" for rate in RATES),
+        *rows_of(result["tail_cosines"]),
         "",
-        "distractors        rank-1, %                  rank-10, %   FNIR at FPIR 1e-2, %   threshold",
+        f"{'cosine with the strongest, by share of probes':<46}" + "".join(f"{s:8.2f}" for s in OVER_PROBES),
+        *rows_of(result["strongest"]),
+        "",
+        "distractors        rank-1, %                 rank-10, %   FNIR at FPIR 1e-2, %   threshold",
     ]
     for kind in ("real", "made"):
         for one in result[kind]:
             rank1 = f"{100 * one['rank1']:6.2f} [{100 * one['low']:6.2f}, {100 * one['high']:6.2f}]"
-            fnir = f"{100 * one['fnir_at_fpir_1pct']:6.2f}              {one['threshold_fpir_1pct']:.4f}"
-            lines.append(
-                f"{one['distractors']:>9,} {kind:<6} {rank1}        {100 * one['rank10']:6.2f}        {fnir}"
-            )
-    return "\n".join(lines)
+            fnir = f"{100 * one['fnir_at_fpir_1pct']:20.2f}   {one['threshold_fpir_1pct']:9.4f}"
+            lines.append(f"{one['distractors']:>11,} {kind}   {rank1}   {100 * one['rank10']:10.2f}   {fnir}")
+    lines += ["", *(": ".join(row) for row in result["engine"])]
+    return "\n".join(lines).rstrip()
+
+
+def rows_of(table: dict[str, list[float]]) -> list[str]:
+    return [f"{name:<46}" + "".join(f"{cosine:8.4f}" for cosine in row) for name, row in table.items()]
 
 
 def main() -> None:
@@ -241,6 +246,7 @@ def main() -> None:
     parser.add_argument("--distractors", type=int, default=1_000_000)
     parser.add_argument("--photos", type=int, default=10, help="most probes of one person")
     parser.add_argument("--width", type=int, default=0, help="pad rows with zeros to so many dimensions")
+    parser.add_argument("--engine", type=int, default=0, help="people in a gallery for the vector engine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--svg", type=Path)
     parser.add_argument("--json", action="store_true")

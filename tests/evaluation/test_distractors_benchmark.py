@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.distractors import Drawn, Strangers, drawn, standardised, upper_quantiles, widened
-from benchmarks.facelike import FaceLike
+from benchmarks.distractors import drawn, upper_quantiles, widened
+from benchmarks.lfw_strangers import Strangers
 from evaluation.lfw_search_run import LfwPhotos
 
 
-def test_made_cosines_are_spread_as_real_ones_and_normal_for_each_probe() -> None:
-    faces = FaceLike(512)
-    real, probes = faces.photos(faces.people(0, 1200), 1), faces.photos(faces.people(1, 100), 2)
-    blocks = list(Strangers(real, 5).blocks(10_000))
+def skewed_strangers() -> tuple[np.ndarray, np.ndarray]:
+    """Probes and strangers some of whom are near a common direction, so that cosines have a long upper tail."""
+    rng = np.random.default_rng(3)
+    strangers = rng.normal(size=(3000, 24)) + np.outer(rng.exponential(1.5, 3000), np.eye(24)[0])
+    probes = rng.normal(size=(200, 24)) + 1.5 * np.eye(24)[0]
+    made = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (probes, strangers))
+    one, other = (rows.astype(np.float32) for rows in made)
+    return one, other
+
+
+def test_made_cosines_are_spread_as_real_ones_where_normal_products_alone_are_not() -> None:
+    probes, real = skewed_strangers()
+    model = Strangers(probes, real)
+    blocks = list(model.blocks(10_000, 5))
     assert [len(block) for block in blocks] == [8192, 1808]
-    assert np.allclose(blocks[0][:9], next(Strangers(real, 5).blocks(9)), atol=1e-6)
-    of_real, made = upper_quantiles(probes, [real])[:2], upper_quantiles(probes, blocks)[:2]
-    assert np.abs(of_real - made).max() < 0.01
-    deviations = standardised(Drawn(probes, np.arange(100), real))
-    assert np.abs(np.array(deviations["made"]) - deviations["normal"])[:2].max() < 0.05
+    assert np.allclose(blocks[0][:9], next(model.blocks(9, 5)), atol=1e-6)
+    products = np.concatenate([block @ probes.T for block in blocks])
+    cosines = model.as_cosine(products, np.arange(len(probes)))
+    of_real, made, plain = (upper_quantiles(one)[:2] for one in (probes @ real.T, cosines, products))
+    assert np.abs(np.subtract(made, of_real)).max() < 0.01
+    assert np.abs(np.subtract(plain, of_real)).max() > 0.04
+
+
+def test_maps_rise_and_undo_each_other_for_every_probe() -> None:
+    probes, real = skewed_strangers()
+    model = Strangers(probes, real)
+    cosines = np.linspace(-1, 1, 81)
+    for probe in range(0, len(probes), 20):
+        numbers = np.full(len(cosines), probe)
+        products = model.as_product(cosines, numbers)
+        assert (np.diff(products) > 0).all()
+        assert np.allclose(model.as_cosine(products, numbers), cosines, atol=1e-9)
 
 
 def test_a_person_probes_by_at_most_so_many_photos_and_single_photos_are_strangers() -> None:

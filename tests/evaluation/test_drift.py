@@ -103,6 +103,26 @@ def test_new_photos_of_the_same_kind_have_not_moved_and_worse_ones_have() -> Non
     assert said[2].startswith("The threshold for FMR 0.1 (0.4000) lets through ")
 
 
+def test_a_draw_counts_each_person_in_both_sets_by_the_one_number_drawn() -> None:
+    before, after = set_of(*photos(range(6), 4, 1.0, 1)), set_of(*photos(range(3, 9), 4, 1.0, 2))
+    moved = found(before, after, resamples=1)
+    drawn = np.bincount(np.random.default_rng(0).integers(0, 9, 9), minlength=9)
+    for at, photo_set in ((drawn[:6], before), (drawn[3:], after)):
+        assert np.count_nonzero(at) > 1
+        for shift, rejected in zip(moved.false_match, moved.false_non_match, strict=True):
+            rate = shift.before if photo_set is before else shift.after
+            if 0 < rate.value < 1:
+                assert rate.interval.low == pytest.approx(
+                    false_match_rate(photo_set.strongest, shift.cosine, at)
+                )
+            rate = rejected.before if photo_set is before else rejected.after
+            if 0 < rate.value < 1:
+                expected = photo_set.genuine.false_non_match_rate(shift.cosine, at)
+                assert rate.interval.low == pytest.approx(expected)
+    assert 0 < moved.false_match[0].after.value < 1
+    assert 0 < moved.false_non_match[1].after.value < 1
+
+
 def test_a_set_against_itself_moves_by_nothing_in_every_draw() -> None:
     same = set_of(*photos(range(20), 3, 0.6, 1))
     moved = found(same, same, resamples=30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evaluation.bootstrap import Interval
-from evaluation.compare_run import listed_scores
+from evaluation.compare_run import compare_people, listed_scores
+from evaluation.datasets.images import Images
 from evaluation.datasets.pairs import Pair
+from evaluation.datasets.people_folder import open_people
+from evaluation.embedding import EmbeddedSet
 from evaluation.genuine_pairs import genuine_pairs
 from evaluation.paired import (
     Difference,
@@ -188,6 +192,51 @@ def test_the_difference_of_accuracy_has_mcnemars_p_and_an_interval_over_people()
     assert 0 < found.interval.low < found.value < found.interval.high
     assert found.p == mcnemar(right_a, right_b).p < 0.01
     assert found == accuracy_difference(right_a, right_b, left, right, people, resamples=300)
+
+
+def test_the_interval_of_accuracy_is_that_of_a_literal_draw() -> None:
+    left, right = np.array([0, 0, 1, 2, 2]), np.array([0, 1, 2, 2, 0])
+    right_a = np.array([True, False, True, False, False])
+    right_b = np.array([False, True, True, True, False])
+    found = accuracy_difference(right_a, right_b, left, right, 3, resamples=1, seed=0)
+    drawn = np.bincount(np.random.default_rng(0).integers(0, 3, 3), minlength=3)
+    gained = counted = 0
+    for one, other, a, b in zip(left, right, right_a, right_b, strict=True):
+        times = int(drawn[one]) if one == other else int(drawn[one] * drawn[other])
+        counted += times
+        gained += times * (int(b) - int(a))
+    assert max(drawn) == 2
+    assert found.interval == Interval(gained / counted, gained / counted)
+
+
+class Blind:
+    """A source with rows of people, which finds no face in some images."""
+
+    contract_id = "blind"
+
+    def __init__(self, name: str, blind_to: str) -> None:
+        self.name, self._blind_to = name, blind_to
+
+    def photos(self, images: Images) -> EmbeddedSet:
+        numbers = [int(image[:2]) for image in images.names]
+        rows = np.random.default_rng(0).normal(size=(60, 9))[numbers]
+        rows += 0.1 * np.random.default_rng(1).normal(size=rows.shape)
+        rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        faces = np.array([0 if image == self._blind_to else 1 for image in images.names], np.int32)
+        return EmbeddedSet(images.names, rows, rows, faces)
+
+    aligned = photos
+
+
+def test_photos_in_which_either_pack_finds_no_face_are_left_out_for_both(tmp_path: Path) -> None:
+    for person in range(60):
+        (tmp_path / f"{person:02d}").mkdir()
+        for photo in (1, 2):
+            (tmp_path / f"{person:02d}/{photo}.jpg").write_bytes(b"")
+    first, second = Blind("first", "03/1.jpg"), Blind("second", "07/2.jpg")
+    result = compare_people(first, second, open_people(tmp_path), resamples=20)
+    assert result.figures["pairs"] == 2 * 58
+    assert "2 photos were left out in which a pack found no face." in result.notes
 
 
 def test_the_interval_over_people_holds_the_true_difference_about_as_often_as_it_says() -> None:

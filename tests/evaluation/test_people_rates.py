@@ -82,6 +82,15 @@ def test_a_person_with_many_photos_has_one_vote_and_not_more_comparisons_than_ar
     assert fewer.false_non_match_rate(0.5) == pytest.approx(0.5)
 
 
+def test_a_cosine_at_the_threshold_is_a_match_in_both_rates() -> None:
+    rows = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    at = float(np.float32(0.6))
+    assert genuine_pairs(rows[:2], ["a", "a"]).false_non_match_rate(at) == 0
+    assert genuine_pairs(rows[:2], ["a", "a"]).false_non_match_rate(at + 1e-6) == 1
+    assert false_match_rate(strongest_pairs(rows[:2], ["a", "b"], -1), at) == 1
+    assert false_match_rate(strongest_pairs(rows[:2], ["a", "b"], -1), at + 1e-6) == 0
+
+
 def test_what_is_not_a_number_or_has_no_name_is_refused() -> None:
     with pytest.raises(ValueError, match="do not go with 1 names"):
         genuine_pairs(np.eye(2), ["a"])
