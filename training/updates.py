@@ -52,7 +52,7 @@ class Updates:
         self.scaler = torch.amp.GradScaler(device.type, enabled=chosen.amp == "fp16")
         self._clip, self._decay = chosen.clip or math.inf, chosen.ema
         self._statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-        self._before = [torch.empty_like(buffer) for buffer in self._statistics]
+        self._before: list[Tensor] = []
         optimizers = [self.network] if self.head is None else [self.network, self.head]
         self._rates = [(group, group["lr"]) for one in optimizers for group in one.param_groups]
         for one in optimizers:
@@ -61,8 +61,7 @@ class Updates:
     @torch.no_grad()
     def begin(self) -> None:
         """Before the forward passes of a step: what they do to running statistics goes if the step is skipped."""
-        if self._statistics:
-            torch._foreach_copy_(self._before, self._statistics)
+        self._before = [buffer.clone() for buffer in self._statistics]
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of a part of the step's loss, added to those before it."""
@@ -87,6 +86,7 @@ class Updates:
             self._step(scale)
         else:
             self._take_back()
+        self._before = []
         for optimizer in (self.network, self.head):
             if optimizer is not None:
                 optimizer.zero_grad()
@@ -97,7 +97,7 @@ class Updates:
     @torch.no_grad()
     def _take_back(self) -> None:
         # A forward pass that overflowed leaves NaN in them, which no later batch would wash out.
-        if self._statistics:
+        if self._before:
             torch._foreach_copy_(self._statistics, self._before)
 
     @torch.no_grad()

@@ -188,6 +188,18 @@ def test_a_forward_pass_that_overflows_leaves_no_trace_in_running_statistics() -
     assert all(torch.equal(after[at], before[at]) for at in floating)
 
 
+def test_statistics_of_a_step_that_was_not_begun_stay_what_the_forward_pass_made_of_them() -> None:
+    mine = trained(config_of())
+    mine.updates.begin()
+    mine.step(0)
+    x, labels = PROBLEM.batch(1)
+    loss = mine.head(mine.network(x), labels)
+    made = [buffer.clone() for buffer in mine.network.buffers()]
+    mine.updates.backward(float("nan") * loss)
+    assert not mine.updates.take(1.0).finite
+    assert all(map(torch.equal, mine.network.buffers(), made))
+
+
 def test_a_head_that_is_not_finite_holds_a_finite_network_back() -> None:
     mine = trained(config_of(lr=0.02))
     before = mine.values()

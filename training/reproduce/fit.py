@@ -89,6 +89,7 @@ def _train(
     for epoch in range(recipe.epochs):
         total = torch.zeros((), device=device)
         for pixels, labels in _batches(part, recipe.batch, seed, epoch, device):
+            updates.begin()
             with torch.autocast(device.type, torch.bfloat16):
                 embeddings = network(pixels)
             loss = criterion.cost(embeddings, labels)
