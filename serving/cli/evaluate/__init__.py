@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from serving.cli.evaluate.calibration import evaluate_calibration, evaluate_compare, evaluate_drift
+from serving.cli.evaluate.calibration import COMMANDS as OF_CALIBRATION
 from serving.cli.evaluate.identification import identify, lfw_1n, megaface
 from serving.cli.evaluate.lfw import evaluate_lfw
 from serving.cli.evaluate.pairs import COMMANDS as OF_PAIRS
@@ -35,7 +35,6 @@ evaluate_app.command("megaface", rich_help_panel=ONE_TO_MANY)(megaface)
 evaluate_app.command("identify", rich_help_panel=ONE_TO_MANY)(identify)
 for name, command in OF_RETRIEVAL.items():
     evaluate_app.command(name, rich_help_panel=RETRIEVAL)(command)
-evaluate_app.command("calibration", rich_help_panel=CALIBRATION)(evaluate_calibration)
-evaluate_app.command("compare", rich_help_panel=CALIBRATION)(evaluate_compare)
-evaluate_app.command("drift", rich_help_panel=CALIBRATION)(evaluate_drift)
+for name, command in OF_CALIBRATION.items():
+    evaluate_app.command(name, rich_help_panel=CALIBRATION)(command)
 evaluate_app.command("report")(write_report)

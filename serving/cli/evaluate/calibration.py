@@ -17,34 +17,20 @@ from evaluation.datasets.people_folder import open_people
 from evaluation.drift_run import run_drift
 from evaluation.own_calibration_run import run_own_calibration
 from evaluation.pack_embeddings import PackEmbeddings
+from evaluation.protocol_result import ProtocolResult
 from evaluation.strongest import RESAMPLES
 from faces.pack import write_calibration
 from serving.cli.console import err
-from serving.cli.evaluate.options import (
-    AsJson,
-    EmbeddingFiles,
-    NoCache,
-    Packs,
-    Page,
-    Results,
-    Threads,
-    show,
-    sources,
-    told,
-)
+from serving.cli.evaluate.options import Aligned, Seed, Sources, protocol
 
-Aligned = Annotated[
-    bool, typer.Option("--aligned", help="Images are aligned 112x112 crops, taken as they are.")
-]
 Resamples = Annotated[int, typer.Option(min=50, max=100_000, help="Draws of people behind each interval.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of those draws.")]
 PEOPLE = "Folder or tar of Person/photo.jpg."
 
 
+@protocol
 def evaluate_calibration(
+    asked: Sources,
     data: Annotated[Path, typer.Option(help=PEOPLE, metavar="DIR")],
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
     aligned: Aligned = False,
     groups: Annotated[
         Path | None, typer.Option(help="Rates by group: columns `person` and any others.", metavar="CSV")
@@ -54,80 +40,56 @@ def evaluate_calibration(
     ] = False,
     resamples: Resamples = RESAMPLES,
     seed: Seed = 0,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """Your own photos, a folder a person: cosine for each false match rate, what today's thresholds do, by group."""
-    if write and embeddings:
+    if write and asked.files:
         raise typer.BadParameter(
             "a file of embeddings has no manifest to write into; name the pack", param_hint="--write"
         )
-    with told():
-        folder = open_people(data, aligned=aligned)
-        named = None if groups is None else read_groups(groups, folder.people)
-        found = []
-        for source in sources(pack, embeddings, threads, no_cache):
-            own = run_own_calibration(source, folder, named, resamples=resamples, seed=seed)
-            found.append(own.result)
-            if write and isinstance(source, PackEmbeddings):
-                write_calibration(source.pack.manifest_path, own.calibration)
-                err.print(f"calibration written to {source.pack.manifest_path}", soft_wrap=True)
-        show(found, report, results, as_json)
+    folder = open_people(data, aligned=aligned)
+    named = None if groups is None else read_groups(groups, folder.people)
+    found = []
+    for source in asked.opened():
+        own = run_own_calibration(source, folder, named, resamples=resamples, seed=seed)
+        found.append(own.result)
+        if write and isinstance(source, PackEmbeddings):
+            write_calibration(source.pack.manifest_path, own.calibration)
+            err.print(f"calibration written to {source.pack.manifest_path}", soft_wrap=True)
+    return found
 
 
+@protocol
 def evaluate_compare(
+    asked: Sources,
     data: Annotated[
         Path, typer.Option(help=f"LFW, a folder with {PAIRS_FILE}; or {PEOPLE.lower()}", metavar="DIR")
     ],
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
     aligned: Aligned = False,
     resamples: Resamples = RESAMPLES,
     seed: Seed = 0,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """Two packs on the same pairs: which is better, by how much, and whether chance alone does that."""
-    with told():
-        both = sources(pack, embeddings, threads, no_cache)
-        check_two(both)
-        first, second = both
-        if (data / PAIRS_FILE).is_file():
-            found = compare_lfw(first, second, open_lfw(data), resamples=resamples, seed=seed)
-        else:
-            folder = open_people(data, aligned=aligned)
-            found = compare_people(first, second, folder, resamples=resamples, seed=seed)
-        show([found], report, results, as_json)
+    both = asked.opened()
+    check_two(both)
+    first, second = both
+    if (data / PAIRS_FILE).is_file():
+        return [compare_lfw(first, second, open_lfw(data), resamples=resamples, seed=seed)]
+    folder = open_people(data, aligned=aligned)
+    return [compare_people(first, second, folder, resamples=resamples, seed=seed)]
 
 
+@protocol
 def evaluate_drift(
+    asked: Sources,
     before: Annotated[Path, typer.Option(help=f"Photos of before: {PEOPLE.lower()}", metavar="DIR")],
     after: Annotated[Path, typer.Option(help="Photos of today, or of another camera.", metavar="DIR")],
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
     aligned: Aligned = False,
     resamples: Resamples = RESAMPLES,
     seed: Seed = 0,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """One pack on two sets of photos: how cosines moved, and what today's thresholds do on the second."""
-    with told():
-        first, second = (open_people(data, aligned=aligned) for data in (before, after))
-        found = [
-            run_drift(source, first, second, resamples=resamples, seed=seed)
-            for source in sources(pack, embeddings, threads, no_cache)
-        ]
-        show(found, report, results, as_json)
+    first, second = (open_people(data, aligned=aligned) for data in (before, after))
+    return [run_drift(source, first, second, resamples=resamples, seed=seed) for source in asked.opened()]
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

@@ -12,25 +12,15 @@ from evaluation.datasets.megaface import open_megaface
 from evaluation.gallery_run import GalleryData, run_identify
 from evaluation.lfw_search_run import NOT_ENROLLED, run_lfw_1n
 from evaluation.megaface_run import run_megaface
+from evaluation.protocol_result import ProtocolResult
 from index.records import Fusion
 from serving.cli.console import err
-from serving.cli.evaluate.options import (
-    AsJson,
-    EmbeddingFiles,
-    NoCache,
-    Packs,
-    Page,
-    Results,
-    Threads,
-    show,
-    sources,
-    told,
-)
-
-Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
+from serving.cli.evaluate.options import Aligned, Seed, Sources, protocol
 
 
+@protocol
 def lfw_1n(
+    asked: Sources,
     data: Annotated[
         Path, typer.Option(help="Folder with pairs.txt and the photos, as for `lfw`.", metavar="DIR")
     ],
@@ -41,26 +31,19 @@ def lfw_1n(
     as_labelled: Annotated[
         bool, typer.Option("--as-labelled", help="Leave wrong labels and second names as they are.")
     ] = False,
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """Labeled Faces in the Wild as identification: one photo a person enrolled, all others search."""
-    with told():
-        with err.status(f"reading {data}"):
-            protocol = open_lfw(data)
-        found = [
-            run_lfw_1n(one, protocol, not_enrolled=not_enrolled, seed=seed, as_labelled=as_labelled)
-            for one in sources(pack, embeddings, threads, no_cache)
-        ]
-        show(found, report, results, as_json)
+    with err.status(f"reading {data}"):
+        lfw = open_lfw(data)
+    return [
+        run_lfw_1n(one, lfw, not_enrolled=not_enrolled, seed=seed, as_labelled=as_labelled)
+        for one in asked.opened()
+    ]
 
 
+@protocol
 def megaface(
+    asked: Sources,
     data: Annotated[
         Path,
         typer.Option(
@@ -95,37 +78,26 @@ def megaface(
         list[int] | None,
         typer.Option(min=0, help="Of the nested subsets; may be given several times. [default: 0]"),
     ] = None,
-    aligned: Annotated[
-        bool, typer.Option("--aligned", help="Images are aligned 112x112 crops; nothing is detected.")
-    ] = False,
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+    aligned: Aligned = False,
+) -> list[ProtocolResult]:
     """MegaFace challenge 1: the rank of a mate among ever more distractors."""
-    with told():
-        with err.status(f"reading {data}"):
-            protocol = open_megaface(
-                data,
-                probe_list=probe_list,
-                distractor_list=distractor_list,
-                probe_noise=probe_noise or (),
-                distractor_noise=distractor_noise or (),
-            )
-        found = [
-            run_megaface(
-                one, protocol, sizes=size or (), seeds=tuple(dict.fromkeys(seed or [0])), aligned=aligned
-            )
-            for one in sources(pack, embeddings, threads, no_cache)
-        ]
-        show(found, report, results, as_json)
+    with err.status(f"reading {data}"):
+        opened = open_megaface(
+            data,
+            probe_list=probe_list,
+            distractor_list=distractor_list,
+            probe_noise=probe_noise or (),
+            distractor_noise=distractor_noise or (),
+        )
+    seeds = tuple(dict.fromkeys(seed or [0]))
+    return [
+        run_megaface(one, opened, sizes=size or (), seeds=seeds, aligned=aligned) for one in asked.opened()
+    ]
 
 
+@protocol
 def identify(
+    asked: Sources,
     gallery: Annotated[
         Path, typer.Option(help="Photos of the enrolled: a folder or tar of Person/file.", metavar="DIR")
     ],
@@ -146,20 +118,8 @@ def identify(
     threshold: Annotated[
         float | None, typer.Option(min=-1.0, max=1.0, help="Also tell FNIR and FPIR at this cosine.")
     ] = None,
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """Your own photos: how often a search finds its person, and how often a stranger's finds anybody."""
-    with told():
-        with err.status("reading photos"):
-            data = GalleryData(gallery, probes, distractors)
-        found = [
-            run_identify(one, data, fusion=fusion, threshold=threshold)
-            for one in sources(pack, embeddings, threads, no_cache)
-        ]
-        show(found, report, results, as_json)
+    with err.status("reading photos"):
+        data = GalleryData(gallery, probes, distractors)
+    return [run_identify(one, data, fusion=fusion, threshold=threshold) for one in asked.opened()]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -37,22 +39,70 @@ Results = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=0, max=256, help="Of one model run; 0 takes all.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed again what was embedded before.")]
+Aligned = Annotated[
+    bool, typer.Option("--aligned", help="Images are aligned 112x112 crops, taken as they are.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
 
 
-def sources(
-    packs: Sequence[str] | None, files: Sequence[Path] | None, threads: int, no_cache: bool
-) -> list[EmbeddingSource]:
-    """The packs and files that were named, else the default pack."""
+@dataclass(frozen=True)
+class Sources:
+    """What the shared options name. files: of embeddings made elsewhere."""
 
-    def open_analyzer(chosen: ModelPack) -> Analyzer:
-        return Analyzer(chosen, threads=threads)
+    packs: Sequence[str]
+    files: Sequence[Path]
+    threads: int
+    no_cache: bool
 
-    chosen = packs or ([] if files else ["default"])
-    of_packs = [
-        PackEmbeddings(load_pack(name), open_analyzer, photo_bar, use_cache=not no_cache) for name in chosen
-    ]
-    return [*of_packs, *(FileEmbeddings(path) for path in files or ())]
+    @property
+    def named(self) -> bool:
+        """Whether anything was named at all."""
+        return bool(self.packs or self.files)
+
+    def opened(self) -> list[EmbeddingSource]:
+        """The packs and files that were named, else the default pack."""
+
+        def open_analyzer(chosen: ModelPack) -> Analyzer:
+            return Analyzer(chosen, threads=self.threads)
+
+        of_packs = [
+            PackEmbeddings(load_pack(name), open_analyzer, photo_bar, use_cache=not self.no_cache)
+            for name in self.packs or ([] if self.files else ["default"])
+        ]
+        return [*of_packs, *(FileEmbeddings(path) for path in self.files)]
+
+
+def protocol(measure: Callable[..., Sequence[ProtocolResult]]) -> Callable[..., None]:
+    """The command of a protocol: the options of `measure` and after them those that all protocols share.
+
+    measure: called with Sources and its own options; its docstring is the command's help. Errors are told, and its
+    results are shown as the shared options ask.
+    """
+
+    def command(
+        *,
+        pack: Packs = None,
+        embeddings: EmbeddingFiles = None,
+        report: Page = None,
+        results: Results = None,
+        threads: Threads = 0,
+        no_cache: NoCache = False,
+        as_json: AsJson = False,
+        **own: object,
+    ) -> None:
+        with told():
+            found = measure(Sources(pack or (), embeddings or (), threads, no_cache), **own)
+            show(found, report, results, as_json)
+
+    shared = list(inspect.signature(command, eval_str=True).parameters.values())[:-1]
+    of_measure = list(inspect.signature(measure, eval_str=True).parameters.values())[1:]
+    parameters = [*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in of_measure), *shared]
+    # Typer reads a command's options from its signature and from its annotations.
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    command.__name__, command.__doc__ = measure.__name__, measure.__doc__
+    return command
 
 
 @contextmanager

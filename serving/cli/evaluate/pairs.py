@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,25 +22,13 @@ from evaluation.report.contact_sheet import MOST_ROWS
 from evaluation.worst_pairs import Show, WorstAt, subject_crop, worst_sheet
 from faces.analyzer import Analyzer
 from serving.cli.console import err
-from serving.cli.evaluate.options import (
-    AsJson,
-    EmbeddingFiles,
-    NoCache,
-    Packs,
-    Page,
-    Results,
-    Threads,
-    show,
-    sources,
-    told,
-)
+from serving.cli.evaluate.options import Aligned, Seed, Sources, protocol
 
 Data = Annotated[Path, typer.Option(help="Folder of the set, with its list of pairs.", metavar="DIR")]
 Images = Annotated[
     Path | None,
     typer.Option(help="Folder or tar of the images, where they are not at their usual place.", metavar="DIR"),
 ]
-Aligned = Annotated[bool, typer.Option("--aligned", help="The images are aligned 112x112 crops, not photos.")]
 Worst = Annotated[
     Path | None,
     typer.Option(
@@ -56,17 +44,13 @@ WorstThreshold = Annotated[
     WorstAt, typer.Option(help="What is wrong: at the equal error rate, or at a FAR of 1e-3.")
 ]
 Resamples = Annotated[int, typer.Option(min=1, max=100_000, help="Draws for each interval.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")]
 
 
 @dataclass(frozen=True)
 class _Asked:
     """What the options ask for beside the data; `folds` to be drawn where a set has none."""
 
-    packs: Sequence[str] | None
-    embeddings: Sequence[Path] | None
-    threads: int
-    no_cache: bool
+    sources: Sources
     resamples: int
     seed: int
     worst: Path | None
@@ -80,89 +64,67 @@ def _published(
 ) -> Callable[..., None]:
     """The command of a set that lies in a folder as its authors laid it out."""
 
-    def command(
+    def measure(
+        sources: Sources,
         data: Data,
         images: Images = None,
         aligned: Aligned = False,
-        pack: Packs = None,
-        embeddings: EmbeddingFiles = None,
         resamples: Resamples = RESAMPLES,
         seed: Seed = SEED,
         worst: Worst = None,
         worst_count: WorstCount = 20,
         worst_at: WorstThreshold = WorstAt.EER,
-        report: Page = None,
-        results: Results = None,
-        threads: Threads = 0,
-        no_cache: NoCache = False,
-        as_json: AsJson = False,
-    ) -> None:
-        asked = _Asked(pack, embeddings, threads, no_cache, resamples, seed, worst, worst_count, worst_at)
-        with told():
-            found = _measured({data: lambda: opened(data, aligned, images)}, asked)
-            show(found, report, results, as_json)
+    ) -> list[ProtocolResult]:
+        asked = _Asked(sources, resamples, seed, worst, worst_count, worst_at)
+        return _measured({data: lambda: opened(data, aligned, images)}, asked)
 
-    command.__name__ = name
-    command.__doc__ = about
-    return command
+    measure.__name__ = name
+    measure.__doc__ = about
+    return protocol(measure)
 
 
+@protocol
 def insightface_bin(
+    sources: Sources,
     files: Annotated[
         list[Path], typer.Argument(help="lfw.bin, cfp_fp.bin, agedb_30.bin, ...", metavar="FILE...")
     ],
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
     resamples: Resamples = RESAMPLES,
     seed: Seed = SEED,
     worst: Worst = None,
     worst_count: WorstCount = 20,
     worst_at: WorstThreshold = WorstAt.EER,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """InsightFace's .bin files of aligned pairs, read without unpickling: ten-fold accuracy, TAR at FAR, EER."""
-    asked = _Asked(pack, embeddings, threads, no_cache, resamples, seed, worst, worst_count, worst_at)
-    with told():
-        if len({path.name for path in files}) < len(files):
-            raise typer.BadParameter("files of one name cannot be told apart in a table", param_hint="FILE")
-        found = _measured({path: partial(open_bin, path) for path in files}, asked)
-        show(found, report, results, as_json)
+    if len({path.name for path in files}) < len(files):
+        raise typer.BadParameter("files of one name cannot be told apart in a table", param_hint="FILE")
+    asked = _Asked(sources, resamples, seed, worst, worst_count, worst_at)
+    return _measured({path: partial(open_bin, path) for path in files}, asked)
 
 
+@protocol
 def pairs(
+    sources: Sources,
     file: Annotated[Path, typer.Argument(help="CSV of left,right,same and perhaps fold.", metavar="CSV")],
     images: Images = None,
     aligned: Aligned = False,
     folds: Annotated[
         int | None, typer.Option(min=2, max=1000, help="Draw so many folds, where the file has none.")
     ] = None,
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
     resamples: Resamples = RESAMPLES,
     seed: Seed = SEED,
     worst: Worst = None,
     worst_count: WorstCount = 20,
     worst_at: WorstThreshold = WorstAt.EER,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """Pairs of your own: TAR at FAR and EER with intervals, and accuracy where there are folds."""
-    asked = _Asked(pack, embeddings, threads, no_cache, resamples, seed, worst, worst_count, worst_at, folds)
-    with told():
-        found = _measured({file: lambda: open_pairs_csv(file, aligned=aligned, images=images)}, asked)
-        show(found, report, results, as_json)
+    asked = _Asked(sources, resamples, seed, worst, worst_count, worst_at, folds)
+    return _measured({file: lambda: open_pairs_csv(file, aligned=aligned, images=images)}, asked)
 
 
 def _measured(sets: Mapping[Path, Callable[[], PairSet]], asked: _Asked) -> list[ProtocolResult]:
     """Every source on every set; a set is opened when its turn comes, so that one at a time lies in memory."""
-    chosen = sources(asked.packs, asked.embeddings, asked.threads, asked.no_cache)
+    chosen = asked.sources.opened()
     if asked.worst is not None and len(chosen) * len(sets) != 1:
         raise typer.BadParameter(
             f"shows one pack on one set; {len(chosen)} on {len(sets)} were named", param_hint="--worst"
@@ -187,7 +149,7 @@ def _measured(sets: Mapping[Path, Callable[[], PairSet]], asked: _Asked) -> list
 def _write_worst(
     path: Path, source: EmbeddingSource, data: PairSet, scores: PairScores, asked: _Asked
 ) -> None:
-    shown = _shown(source, data, asked.threads)
+    shown = _shown(source, data, asked.sources.threads)
     sheet = worst_sheet(data, scores, source.name, at=asked.worst_at, count=asked.worst_count, show=shown)
     path.write_bytes(sheet)
     err.print(f"{path}: faces and names of the pairs judged most wrongly", soft_wrap=True, markup=False)

@@ -15,22 +15,10 @@ from evaluation.datasets.market import open_market
 from evaluation.datasets.msmt import open_msmt
 from evaluation.datasets.retrieval_csv import open_retrieval
 from evaluation.datasets.retrieval_set import RetrievalSet
-from evaluation.pack_embeddings import EmbeddingSource
+from evaluation.protocol_result import ProtocolResult
 from evaluation.retrieval_run import run_retrieval
 from serving.cli.console import err
-from serving.cli.evaluate.options import (
-    AsJson,
-    EmbeddingFiles,
-    NoCache,
-    Packs,
-    Page,
-    Results,
-    Threads,
-    photo_bar,
-    show,
-    sources,
-    told,
-)
+from serving.cli.evaluate.options import Sources, photo_bar, protocol
 
 Data = Annotated[
     Path,
@@ -49,25 +37,19 @@ NO_FACES = (
 def _command(open_set: Callable[[Path], RetrievalSet], about: str, more: str) -> Callable[..., None]:
     """The command of one set. about: its first sentence; more: what else its help says."""
 
-    def command(
-        data: Data,
-        pack: Packs = None,
-        embeddings: EmbeddingFiles = None,
-        report: Page = None,
-        results: Results = None,
-        threads: Threads = 0,
-        no_cache: NoCache = False,
-        as_json: AsJson = False,
-    ) -> None:
-        chosen = _chosen(pack, embeddings, threads, no_cache)
-        with told():
-            with err.status(f"reading {data}"):
-                opened = open_set(data)
-            found = [run_retrieval(one, opened, report=photo_bar) for one in chosen]
-            show(found, report, results, as_json)
+    def measure(asked: Sources, data: Data) -> list[ProtocolResult]:
+        if not asked.named:
+            raise typer.BadParameter(
+                "name a source, --embeddings NPZ or --pack PACK: the default pack is for faces and is not assumed here",
+                param_hint="--embeddings",
+            )
+        chosen = asked.opened()
+        with err.status(f"reading {data}"):
+            opened = open_set(data)
+        return [run_retrieval(one, opened, report=photo_bar) for one in chosen]
 
-    command.__doc__ = f"{about}\n\n{more}"
-    return command
+    measure.__doc__ = f"{about}\n\n{more}"
+    return protocol(measure)
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -105,15 +87,3 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
         "image resized whole to 112x112, and no face is looked for: aligned crops are right, photos of people are not.",
     ),
 }
-
-
-def _chosen(
-    packs: list[str] | None, files: list[Path] | None, threads: int, no_cache: bool
-) -> list[EmbeddingSource]:
-    if not packs and not files:
-        raise typer.BadParameter(
-            "name a source, --embeddings NPZ or --pack PACK: the default pack is for faces and is not assumed here",
-            param_hint="--embeddings",
-        )
-    with told():
-        return sources(packs, files, threads, no_cache)

@@ -10,23 +10,15 @@ import typer
 from evaluation.datasets.ijb import Task, open_ijb
 from evaluation.datasets.ytf import Frames, open_ytf
 from evaluation.ijb_run import Weights, run_ijb
+from evaluation.protocol_result import ProtocolResult
 from evaluation.ytf_run import run_ytf
 from serving.cli.console import err
-from serving.cli.evaluate.options import (
-    AsJson,
-    EmbeddingFiles,
-    NoCache,
-    Packs,
-    Page,
-    Results,
-    Threads,
-    show,
-    sources,
-    told,
-)
+from serving.cli.evaluate.options import Sources, protocol
 
 
+@protocol
 def ijb(
+    asked: Sources,
     data: Annotated[
         Path, typer.Option(help="Folder IJBB or IJBC, with meta/ and loose_crop/.", metavar="DIR")
     ],
@@ -36,25 +28,16 @@ def ijb(
     weights: Annotated[
         Weights, typer.Option(help="What an image's row is multiplied by in its template.")
     ] = Weights.NONE,
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """IJB-B or IJB-C: TAR at FAR of template pairs, and rank and TPIR at FPIR of the mixed search."""
-    with told():
-        with err.status(f"reading {data}"):
-            protocol = open_ijb(data, task)
-        found = [
-            run_ijb(one, protocol, weights=weights) for one in sources(pack, embeddings, threads, no_cache)
-        ]
-        show(found, report, results, as_json)
+    with err.status(f"reading {data}"):
+        opened = open_ijb(data, task)
+    return [run_ijb(one, opened, weights=weights) for one in asked.opened()]
 
 
+@protocol
 def ytf(
+    asked: Sources,
     data: Annotated[
         Path,
         typer.Option(
@@ -65,17 +48,8 @@ def ytf(
         Frames | None, typer.Option(help="Which of the two. [default: aligned, where they are there]")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take one frame in so many.")] = 1,
-    pack: Packs = None,
-    embeddings: EmbeddingFiles = None,
-    report: Page = None,
-    results: Results = None,
-    threads: Threads = 0,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
+) -> list[ProtocolResult]:
     """YouTube Faces: ten-fold accuracy, TAR at FAR and equal error rate of pairs of videos."""
-    with told():
-        with err.status(f"reading {data}"):
-            protocol = open_ytf(data, frames, every)
-        found = [run_ytf(one, protocol) for one in sources(pack, embeddings, threads, no_cache)]
-        show(found, report, results, as_json)
+    with err.status(f"reading {data}"):
+        opened = open_ytf(data, frames, every)
+    return [run_ytf(one, opened) for one in asked.opened()]
