@@ -10,7 +10,7 @@ import typer
 from serving.cli.ask import detect, identify, verify
 from serving.cli.demo import demo
 from serving.cli.enroll import enroll
-from serving.cli.evaluate import evaluate_app
+from serving.cli.evaluate_later import evaluate_later
 from serving.cli.keys import keys_app
 from serving.cli.models import models_app
 from serving.cli.serve import serve
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 for command in (serve, enroll, identify, verify, detect, demo):
     app.command()(command)
-app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(evaluate_later, name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 for entry in sorted(entry_points(group="cocircle.commands"), key=lambda entry: entry.name):

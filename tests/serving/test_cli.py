@@ -138,3 +138,16 @@ def test_the_demo_finds_everybody_and_nobody_else(tmp_path: Path) -> None:
     assert figures["rank1"] >= 0.99
     assert figures["fnir"] == 0.0
     assert figures["fpir"] == 0.0
+
+
+def test_no_command_waits_for_the_protocols_of_evaluate() -> None:
+    code = "import sys, serving.cli; print([name for name in sys.modules if name.startswith('serving.cli.evaluate.')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+    told = cocircle("evaluate", "--help")
+    assert told.returncode == 0, told.stderr
+    assert all(name in told.stdout for name in ("lfw-1n", "cfp-fp", "market-1501", "drift", "One to many"))
+    assert "--not-enrolled" in cocircle("evaluate", "lfw-1n", "--help").stdout
+    assert cocircle("evaluate", "nonsense").returncode == 2

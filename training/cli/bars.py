@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from training.curation.steps import Advance, Steps
+if TYPE_CHECKING:
+    from training.curation.steps import Advance, Steps
 
 SECONDS_A_LINE = 10.0
 

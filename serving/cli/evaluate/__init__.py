@@ -12,10 +12,7 @@ from serving.cli.evaluate.report import write_report
 from serving.cli.evaluate.retrieval import COMMANDS as OF_RETRIEVAL
 from serving.cli.evaluate.templates import ijb, ytf
 
-evaluate_app = typer.Typer(
-    help="Measure a model pack, or anybody's embeddings, by a public protocol or on data of your own.",
-    no_args_is_help=True,
-)
+evaluate_app = typer.Typer()
 
 ONE_TO_ONE, TEMPLATES, ONE_TO_MANY, RETRIEVAL, CALIBRATION = (
     "One to one",
