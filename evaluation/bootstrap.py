@@ -1,6 +1,6 @@
 """How far rates of a 1:1 set would wander on other pairs or other people like these: percentile bootstrap intervals.
 
-Efron, "Bootstrap methods: another look at the jackknife", 1979. Pairs that share a person are not independent, so
+Pairs that share a person are not independent, so
 where people are known they are drawn in place of pairs: a genuine pair then counts as often as its person was drawn,
 an impostor pair as often as both were, multiplied (Snijders, Borgatti, "Non-parametric standard errors and tests for
 network statistics", 1999; Owen, "The pigeonhole bootstrap", 2007, who shows that this errs on the wide side).
@@ -15,19 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evaluation.resampling import RESAMPLES, Interval, interval_of, people_draws
 from evaluation.verification import Labels, Roc, checked_pairs, equal_error_rate, tar_at_far
 
-LEVEL = 0.95
-
 Weights = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """From `low` to `high`, rates 0..1."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,7 @@ def pair_intervals(
     fars: Sequence[float],
     *,
     people: tuple[ArrayLike, ArrayLike] | None = None,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> PairIntervals:
     """95 % intervals of TAR at each FAR (0..1) and of the equal error rate, of scores (N,), same (N,) bool.
@@ -145,7 +136,7 @@ def _of_people(
     first, second = number[: labels.size], number[labels.size :]
 
     def draw() -> Weights:
-        times = np.bincount(random.integers(0, names.size, names.size), minlength=names.size)
+        (times,) = people_draws(names.size, 1, random)
         weights: Weights = np.where(labels, times[first], times[first] * times[second])
         return weights
 
@@ -153,7 +144,4 @@ def _of_people(
 
 
 def _interval(values: Sequence[float], enough: bool) -> Interval | None:
-    if not enough:
-        return None
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    return interval_of(values) if enough else None

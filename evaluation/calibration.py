@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.impostors import AllPairs, at_or_above, bin_edges
+from evaluation.resampling import RESAMPLES, drawn_people_pairs, interval_of, people_draws
 from faces.calibration import Calibration
 
 ERRORS_NEEDED = 30
@@ -81,7 +82,7 @@ def _lowest_bin(above: NDArray[np.float64], level: float) -> int:
 
 
 def rate_interval(
-    level: float, pairs: AllPairs, people: Sequence[str], *, resamples: int = 1000, seed: int = 0
+    level: float, pairs: AllPairs, people: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> RateInterval:
     """How sure the rate nearest below `level` (0..1) is, by a bootstrap over people.
 
@@ -99,16 +100,15 @@ def rate_interval(
     left = identity[[pair.left for pair in passing]].astype(np.int64)
     right = identity[[pair.right for pair in passing]].astype(np.int64)
     votes = 1.0 / (photos[left] * photos[right])
-    draw = np.random.default_rng(seed)
-    rates = np.empty(resamples)
-    for sample in range(resamples):
-        drawn = np.bincount(draw.integers(0, names.size, names.size), minlength=names.size)
-        all_pairs = (drawn.sum() ** 2 - (drawn**2).sum()) / 2
-        rates[sample] = (drawn[left] * drawn[right] * votes).sum() / all_pairs
-    low, high = np.quantile(rates, [0.025, 0.975])
+    between = interval_of(
+        [
+            (drawn[left] * drawn[right] * votes).sum() / drawn_people_pairs(drawn)
+            for drawn in people_draws(names.size, resamples, seed)
+        ]
+    )
     people_pairs = len({frozenset((int(a), int(b))) for a, b in zip(left, right, strict=True)})
     fmr = float(votes.sum() / (names.size * (names.size - 1) / 2))
-    return RateInterval(fmr, float(low), float(high), cosine, len(passing), people_pairs)
+    return RateInterval(fmr, between.low, between.high, cosine, len(passing), people_pairs)
 
 
 def fnmr_at(genuine_cosines: NDArray[np.float64], cosine: float) -> float:

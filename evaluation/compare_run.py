@@ -32,7 +32,8 @@ from evaluation.paired import (
 )
 from evaluation.protocol_result import ProtocolResult, Table
 from evaluation.provenance import versions
-from evaluation.strongest import RESAMPLES, StrongestPairs, lowest_for, strongest_pairs
+from evaluation.resampling import RESAMPLES
+from evaluation.strongest import StrongestPairs, lowest_for, strongest_pairs
 from evaluation.verification import Scores, fold_accuracy, pair_cosines
 
 LFW_FARS = (1e-1, 1e-2)

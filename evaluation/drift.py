@@ -14,18 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import Interval
 from evaluation.genuine_pairs import GenuinePairs
 from evaluation.people_rates import Rate
-from evaluation.strongest import (
-    RESAMPLES,
-    Floats,
-    Integers,
-    StrongestPairs,
-    drawn_people_pairs,
-    interval_of,
-    people_draws,
-)
+from evaluation.resampling import RESAMPLES, Interval, drawn_people_pairs, interval_of, people_draws
+from evaluation.strongest import Floats, Integers, StrongestPairs
 
 
 @dataclass(frozen=True)

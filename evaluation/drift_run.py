@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evaluation.bootstrap import Interval
 from evaluation.datasets.images import DatasetError
 from evaluation.datasets.people_folder import PeopleEmbeddings, PeopleFolder, embed_people
 from evaluation.drift import Drift, PhotoSet, RateShift, Shift, drift
@@ -19,7 +18,8 @@ from evaluation.people_rates import Rate
 from evaluation.protocol_result import Plot, ProtocolResult, Table
 from evaluation.provenance import versions
 from evaluation.report.svg import Axis, Curve
-from evaluation.strongest import MOST_PAIRS, RESAMPLES, strongest_pairs
+from evaluation.resampling import RESAMPLES, Interval
+from evaluation.strongest import MOST_PAIRS, strongest_pairs
 
 NOTES = (
     "Each pair of people has one vote among strangers and each person one among genuine pairs; means are of all pairs "

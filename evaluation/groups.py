@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import Interval
 from evaluation.calibration import ERRORS_NEEDED
 from evaluation.genuine_pairs import GenuinePairs
 from evaluation.people_rates import Rate
-from evaluation.strongest import RESAMPLES, Floats, Integers, StrongestPairs, interval_of
+from evaluation.resampling import RESAMPLES, Interval, interval_of, people_draws
+from evaluation.strongest import Floats, Integers, StrongestPairs
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,10 @@ def _draws(group: Integers, resamples: int, seed: int) -> Iterator[Integers]:
     """How often each person is drawn, each group's people among themselves; those in no group never."""
     draw = np.random.default_rng(seed)
     members = [np.flatnonzero(group == at) for at in range(int(group.max()) + 1)]
-    for _ in range(resamples):
+    for of_groups in zip(*(people_draws(own.size, resamples, draw) for own in members), strict=True):
         drawn = np.zeros(group.size, np.int64)
-        for own in members:
-            drawn += np.bincount(own[draw.integers(0, own.size, own.size)], minlength=group.size)
+        for own, times in zip(members, of_groups, strict=True):
+            drawn[own] = times
         yield drawn
 
 

@@ -17,9 +17,10 @@ from evaluation.open_set import (
     rank_rate,
     rank_rate_of_people,
 )
-from evaluation.open_set_intervals import RESAMPLES, Interval, fnir_interval, rank_interval
+from evaluation.open_set_intervals import fnir_interval, rank_interval
 from evaluation.protocol_result import Plot
 from evaluation.report.svg import Axis, Curve
+from evaluation.resampling import RESAMPLES, Interval
 
 RANKS = (1, 5, 10)
 CURVE_POINTS = 200

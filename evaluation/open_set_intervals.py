@@ -7,33 +7,21 @@ is: what another gallery would give is not in these intervals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 
 from evaluation.open_set import Int64, Searches, allowed_to_pass
-
-RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """95 % of the resampled rates lie between `low` and `high`, 0..1; NaN where the rate itself is."""
-
-    low: float
-    high: float
+from evaluation.resampling import RESAMPLES, Interval, interval_of, people_draws
 
 
 def rank_interval(searches: Searches, rank: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """Of open_set.rank_rate."""
     hits = searches.hits(rank) > -np.inf
     if not hits.size:
-        return Interval(float("nan"), float("nan"))
+        return interval_of([])
     person = _numbered(searches.people[searches.mated])
     found, probes = np.bincount(person, weights=hits), np.bincount(person)
-    draws = _draws(probes.size, resamples, np.random.default_rng(seed))
-    return _interval([float(drawn @ found) / float(drawn @ probes) for drawn in draws])
+    draws = people_draws(probes.size, resamples, seed)
+    return interval_of([float(drawn @ found) / float(drawn @ probes) for drawn in draws])
 
 
 def fnir_interval(
@@ -43,15 +31,15 @@ def fnir_interval(
     allowed_to_pass(fpir, float(np.count_nonzero(~searches.mated)))
     hits, strangers = searches.hits(rank), searches.strangers()
     if not hits.size:
-        return Interval(float("nan"), float("nan"))
+        return interval_of([])
     enrolled, other = _numbered(searches.people[searches.mated]), _numbered(searches.people[~searches.mated])
     falling = np.argsort(-strangers, kind="stable")
     falling = falling[strangers[falling] > -np.inf]
     rng = np.random.default_rng(seed)
     rates = []
     for drawn_mates, drawn_others in zip(
-        _draws(int(enrolled.max()) + 1, resamples, rng),
-        _draws(int(other.max()) + 1, resamples, rng),
+        people_draws(int(enrolled.max()) + 1, resamples, rng),
+        people_draws(int(other.max()) + 1, resamples, rng),
         strict=True,
     ):
         weights, votes = drawn_mates[enrolled], drawn_others[other]
@@ -59,20 +47,9 @@ def fnir_interval(
         first_refused = int(np.searchsorted(passed, allowed_to_pass(fpir, float(votes.sum())), side="right"))
         level = -np.inf if first_refused == falling.size else strangers[falling[first_refused]]
         rates.append(1.0 - float(weights @ (hits > level)) / float(weights.sum()))
-    return _interval(rates)
+    return interval_of(rates)
 
 
 def _numbered(people: Int64) -> Int64:
     """(P,) numbers 0, 1, ... of the people, in the order of their own."""
     return np.unique(people, return_inverse=True)[1].astype(np.int64)
-
-
-def _draws(people: int, resamples: int, rng: np.random.Generator) -> Iterator[Int64]:
-    """How often each person is drawn, (people,) int64, `resamples` times."""
-    for _ in range(resamples):
-        yield np.bincount(rng.integers(0, people, people), minlength=people)
-
-
-def _interval(rates: list[float]) -> Interval:
-    low, high = np.quantile(np.array(rates), [0.025, 0.975])
-    return Interval(float(low), float(high))

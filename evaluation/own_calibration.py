@@ -12,7 +12,8 @@ from evaluation.impostors import AllPairs, count_all_pairs
 from evaluation.pack_embeddings import EmbeddingSource
 from evaluation.pack_thresholds import Operating, operating_points
 from evaluation.people_rates import Rate, false_match_rates, false_non_match_rates
-from evaluation.strongest import RESAMPLES, StrongestPairs, lowest_for, strongest_pairs
+from evaluation.resampling import RESAMPLES
+from evaluation.strongest import StrongestPairs, lowest_for, strongest_pairs
 from evaluation.tail import Tail
 from evaluation.thresholds import Statement, gallery_rates, people_needed, state, tail_or_none
 from faces.calibration import Calibration

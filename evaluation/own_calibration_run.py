@@ -15,7 +15,7 @@ from evaluation.own_calibration_tables import own_figures, own_plot, own_tables
 from evaluation.pack_embeddings import EmbeddingSource
 from evaluation.protocol_result import ProtocolResult
 from evaluation.provenance import versions
-from evaluation.strongest import RESAMPLES
+from evaluation.resampling import RESAMPLES
 from evaluation.thresholds import gallery_rates
 from faces.calibration import Calibration
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evaluation.bootstrap import Interval, PairIntervals, pair_intervals
+from evaluation.bootstrap import PairIntervals, pair_intervals
+from evaluation.resampling import Interval
 from evaluation.verification import (
     FoldAccuracy,
     OperatingPoint,

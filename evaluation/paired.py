@@ -13,17 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evaluation.bootstrap import Interval
 from evaluation.genuine_pairs import GenuinePairs
-from evaluation.strongest import (
-    RESAMPLES,
-    Floats,
-    Integers,
-    StrongestPairs,
-    drawn_people_pairs,
-    interval_of,
-    people_draws,
-)
+from evaluation.resampling import RESAMPLES, Interval, drawn_people_pairs, interval_of, people_draws
+from evaluation.strongest import Floats, Integers, StrongestPairs
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import LEVEL, Interval
 from evaluation.datasets.images import DatasetError
 from evaluation.datasets.pairs import PairSet
 from evaluation.pack_embeddings import EmbeddingSource
@@ -16,9 +15,9 @@ from evaluation.pair_figures import PairFigures, drawn_folds, pair_figures
 from evaluation.protocol_result import ProtocolResult, Table
 from evaluation.provenance import versions
 from evaluation.report.pair_curves import det_plot, roc_plot
+from evaluation.resampling import RESAMPLES, Interval
 from evaluation.verification import Labels, OperatingPoint, Scores, pair_cosines
 
-RESAMPLES = 1000
 SEED = 0
 
 
@@ -168,7 +167,7 @@ def _notes(data: PairSet, figures: PairFigures, how: str) -> tuple[str, ...]:
         "TAR at a FAR is the share of genuine pairs accepted at the loosest measured threshold that accepts at most "
         f"that share of the impostor pairs. Rates below 1 in {impostor:,} cannot be told from zero here, and are "
         "called not measurable.",
-        f"In brackets: {100 * LEVEL:.0f} % percentile bootstrap intervals over {intervals.resamples:,} draws of "
+        f"In brackets: 95 % percentile bootstrap intervals over {intervals.resamples:,} draws of "
         f"{drawn} (seed {intervals.seed}). They tell what other pairs like these would do, and nothing of other "
         "kinds of photos; one of no width says only that no draw changed the figure.",
     ]
@@ -203,7 +202,7 @@ def _values(data: PairSet, figures: PairFigures, scores: PairScores, how: str) -
             "resamples": intervals.resamples,
             "left_out": intervals.left_out,
             "seed": intervals.seed,
-            "level": LEVEL,
+            "level": 0.95,
         },
         "no_face": scores.no_face,
         "several_faces": scores.several,

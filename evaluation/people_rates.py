@@ -7,16 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.bootstrap import Interval
 from evaluation.genuine_pairs import GenuinePairs
-from evaluation.strongest import (
-    RESAMPLES,
-    Floats,
-    StrongestPairs,
-    drawn_people_pairs,
-    interval_of,
-    people_draws,
-)
+from evaluation.resampling import RESAMPLES, Interval, drawn_people_pairs, interval_of, people_draws
+from evaluation.strongest import Floats, StrongestPairs
 
 
 @dataclass(frozen=True)

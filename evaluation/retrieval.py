@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.resampling import RESAMPLES, Interval, interval_of, people_draws
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -55,14 +57,6 @@ class ProbeFigures:
     trapezoid: Floats
     r_precision: Floats
     average_precision_at_r: Floats
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Of 95 %, low <= high."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -155,7 +149,7 @@ def retrieval_figures(
     ranks: Sequence[int],
     *,
     curve: int = 50,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 1,
 ) -> RetrievalFigures:
     """The means over all probes with a mate. identity: (P,) of each probe. gallery: its size. curve: how far
@@ -188,7 +182,7 @@ def retrieval_figures(
 
 
 def identity_intervals(
-    values: NDArray[np.float64], identity: Ints, *, resamples: int = 1000, seed: int = 1
+    values: NDArray[np.float64], identity: Ints, *, resamples: int = RESAMPLES, seed: int = 1
 ) -> tuple[Interval, ...] | None:
     """A 95 % interval for the mean of each column of values (P, F): the percentile bootstrap, drawing whole identities
     with all their probes, since probes of one person succeed and fail together. None with fewer than two identities.
@@ -197,13 +191,10 @@ def identity_intervals(
     if sizes.size < 2:
         return None
     sums = np.stack([np.bincount(group, weights=column, minlength=sizes.size) for column in values.T], axis=1)
-    random = np.random.default_rng(seed)
-    means = np.empty((resamples, sums.shape[1]))
-    for at in range(resamples):
-        drawn = np.bincount(random.integers(sizes.size, size=sizes.size), minlength=sizes.size)
-        means[at] = (drawn @ sums) / (drawn @ sizes)
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
-    return tuple(Interval(float(one), float(other)) for one, other in zip(low, high, strict=True))
+    means = np.stack(
+        [(drawn @ sums) / (drawn @ sizes) for drawn in people_draws(sizes.size, resamples, seed)]
+    )
+    return tuple(interval_of(column) for column in means.T)
 
 
 def _at_or_above(scores: NDArray[np.float32], thresholds: NDArray[np.float32]) -> Ints:

@@ -16,17 +16,11 @@ from evaluation.pack_embeddings import EmbeddingSource, PackEmbeddings, Report
 from evaluation.protocol_result import Plot, ProtocolResult, Table
 from evaluation.provenance import versions
 from evaluation.report.svg import Axis, Curve
-from evaluation.retrieval import (
-    TIE,
-    Interval,
-    LabelledRows,
-    RetrievalFigures,
-    probe_figures,
-    retrieval_figures,
-)
+from evaluation.resampling import RESAMPLES, Interval
+from evaluation.retrieval import TIE, LabelledRows, RetrievalFigures, probe_figures, retrieval_figures
 from evaluation.whole_images import whole_embeddings
 
-RESAMPLES, SEED = 1000, 1
+SEED = 1
 
 
 @contextmanager

@@ -1,26 +1,23 @@
-"""The impostor pairs at or above a cosine, as arrays with people and votes, and people drawn anew; judges nothing.
+"""The impostor pairs at or above a cosine, as arrays with people and votes; judges nothing.
 
-Rates over pairs of people are not rates of independent trials: whoever looks like one stranger looks like several. All
-intervals here therefore come from drawing people with replacement, a pair of people counting the product of how often
-its two people were drawn, as in evaluation/bootstrap.py.
+Where people are drawn anew (evaluation/resampling.py) a pair of people counts the product of how often its two people
+were drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import Interval
 from evaluation.impostors import AllPairs, at_or_above, bin_edges
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-RESAMPLES = 1000
 MOST_PAIRS = 1_200_000
 """Pairs of photos that a bootstrap goes through at most, some ten milliseconds a time; enough for an FMR of 1e-2 on
 LFW.
@@ -121,32 +118,3 @@ def lowest_for(pairs: AllPairs, fmr: float, most: int = MOST_PAIRS) -> float:
     bearable = int(np.searchsorted(-counts, -most, side="left"))
     edges = bin_edges()
     return float(edges[min(max(enough, bearable, 0), edges.size - 1)])
-
-
-def interval_of(samples: Sequence[float] | Floats) -> Interval:
-    """The 95 % interval of samples (R,), their .025 and .975 quantiles; those that are NaN could not be computed and
-    do not count, and without any other the interval is NaN.
-    """
-    known = np.asarray(samples, np.float64)
-    known = known[~np.isnan(known)]
-    if known.size == 0:
-        return Interval(float("nan"), float("nan"))
-    low, high = np.quantile(known, [0.025, 0.975])
-    return Interval(float(low), float(high))
-
-
-def people_draws(people: int, resamples: int, seed: int) -> Iterator[Integers]:
-    """How often each of `people` is drawn, (people,) int64 summing to `people`, `resamples` times; the same again for
-    the same seed.
-    """
-    draw = np.random.default_rng(seed)
-    for _ in range(resamples):
-        yield np.bincount(draw.integers(0, people, people), minlength=people)
-
-
-def drawn_people_pairs(drawn: NDArray[Any]) -> float:
-    """Pairs of different people among `drawn` (people,), how often each was drawn: a person drawn twice is no pair with
-    himself.
-    """
-    total = drawn.sum()
-    return float((total * total - (drawn * drawn).sum()) / 2)

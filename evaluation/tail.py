@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.strongest import StrongestPairs, drawn_people_pairs
+from evaluation.resampling import drawn_people_pairs
+from evaluation.strongest import StrongestPairs
 
 START_VOTES = 1000
 START_FMR = 1e-2

@@ -16,18 +16,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from evaluation.bootstrap import Interval
 from evaluation.calibration import ERRORS_NEEDED
 from evaluation.identification import comparison_fmr
-from evaluation.strongest import (
-    RESAMPLES,
-    Floats,
-    Integers,
-    StrongestPairs,
-    drawn_people_pairs,
-    interval_of,
-    people_draws,
-)
+from evaluation.resampling import RESAMPLES, Interval, drawn_people_pairs, interval_of, people_draws
+from evaluation.strongest import Floats, Integers, StrongestPairs
 from evaluation.tail import Tail, fit_tail
 from faces.calibration import Calibration
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import Interval, pair_intervals
+from evaluation.bootstrap import pair_intervals
 from evaluation.pair_figures import FARS, drawn_folds, pair_figures, worst_pairs
 from evaluation.report.pair_curves import det_plot, roc_plot, thinned
 from evaluation.report.svg import Axis
+from evaluation.resampling import Interval
 from evaluation.verification import equal_error_rate, fold_accuracy, roc, tar_at_far
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import Interval
 from evaluation.compare_run import compare_people, listed_scores
 from evaluation.datasets.images import Images
 from evaluation.datasets.pairs import Pair
@@ -28,6 +27,7 @@ from evaluation.paired import (
     tar_at,
     tar_difference,
 )
+from evaluation.resampling import Interval
 from evaluation.strongest import strongest_pairs
 from evaluation.verification import roc, tar_at_far
 

@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evaluation.impostors import count_all_pairs
-from evaluation.strongest import (
-    drawn_people_pairs,
-    interval_of,
-    lowest_for,
-    people_draws,
-    strongest_pairs,
-)
+from evaluation.resampling import drawn_people_pairs, interval_of, people_draws
+from evaluation.strongest import lowest_for, strongest_pairs
 
 
 def unit_rows(count: int, dimension: int, seed: int) -> NDArray[np.float32]:

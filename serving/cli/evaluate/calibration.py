@@ -18,7 +18,7 @@ from evaluation.drift_run import run_drift
 from evaluation.own_calibration_run import run_own_calibration
 from evaluation.pack_embeddings import PackEmbeddings
 from evaluation.protocol_result import ProtocolResult
-from evaluation.strongest import RESAMPLES
+from evaluation.resampling import RESAMPLES
 from faces.pack import write_calibration
 from serving.cli.console import err
 from serving.cli.evaluate.options import Aligned, Seed, Sources, protocol
