@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from evaluation.datasets.ijb import Ijb, IjbSearch, TemplatePairs
 from evaluation.datasets.images import DatasetError
 from evaluation.embedding_parts import embed_listed
+from evaluation.open_set import FPIRS, Searches
 from evaluation.pack_embeddings import EmbeddingSource
 from evaluation.protocol_result import Plot, ProtocolResult, Table
 from evaluation.provenance import versions
 from evaluation.report.pair_curves import roc_plot
 from evaluation.report.svg import Axis, Curve
-from evaluation.template_search import Searches, cumulative_match, search, tpir_at_fpir
+from evaluation.template_search import cumulative_match, search, tpir_at_fpir
 from evaluation.templates import pair_scores, template_means
 from evaluation.verification import OperatingPoint, Roc, roc, tar_at_far
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-FPIRS = (1e-1, 1e-2, 1e-3)
 RANKS = (1, 5, 10)
 DEEPEST = 20
 """The last rank of the CMC's picture."""

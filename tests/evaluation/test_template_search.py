@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evaluation.template_search import Searches, cumulative_match, search, tpir_at_fpir
+from evaluation.open_set import Searches
+from evaluation.template_search import cumulative_match, search, tpir_at_fpir
 
 Rows = NDArray[np.float32]
 
@@ -50,9 +51,7 @@ def test_ranks_and_scores_are_those_of_single_comparisons(
 ) -> None:
     probes, of_probe, gallery, of_gallery = drawn
     found = search(probes, np.array(of_probe), gallery, np.array(of_gallery), block=block)
-    measured = zip(
-        found.mate_rank.tolist(), found.mate_score.tolist(), found.other_score.tolist(), strict=True
-    )
+    measured = zip(found.rank.tolist(), found.mate.tolist(), found.other.tolist(), strict=True)
     assert list(measured) == literal(drawn)
 
 
@@ -99,26 +98,27 @@ def test_the_cumulative_match_counts_mates_at_each_rank_or_before(
 def test_constant_scores_find_nobody() -> None:
     same = np.tile(DIRECTIONS[:1], (5, 1))
     found = search(same, np.arange(5), same[:4], np.arange(4))
-    assert found.mate_rank.tolist() == [4, 4, 4, 4, 0]
+    assert found.rank.tolist() == [4, 4, 4, 4, 0]
     assert cumulative_match(found, 4).tolist() == [0, 0, 0, 1]
     assert tpir_at_fpir(found, 0.1).tpir == 0
 
 
 def test_a_gallery_of_mates_alone_has_no_best_stranger() -> None:
     found = search(DIRECTIONS[:2], np.array([1, 2]), DIRECTIONS[:1], np.array([1]))
-    assert found.mate_rank.tolist() == [1, 0]
-    assert found.other_score.tolist() == [-np.inf, 0.0]
+    assert found.rank.tolist() == [1, 0]
+    assert found.other.tolist() == [-np.inf, 0.0]
 
 
 def test_of_several_mates_the_best_counts() -> None:
     found = search(DIRECTIONS[:1], np.array([1]), DIRECTIONS[[3, 0, 4]], np.array([1, 1, 2]))
-    assert (found.mate_rank[0], found.mate_score[0]) == (1, 1.0)
+    assert (found.rank[0], found.mate[0]) == (1, 1.0)
 
 
 def test_a_thousandth_needs_a_thousand_strangers() -> None:
     scores = np.linspace(-0.5, 0.5, 999)
     ranks = np.array([1] + [0] * 999)
-    found = Searches(ranks, np.array([0.9] + [-np.inf] * 999), np.array([0.0, *scores]))
+    mates = np.array([0.9] + [-np.inf] * 999)
+    found = Searches(np.arange(1000), ranks > 0, ranks, mates, np.array([0.0, *scores]))
     point = tpir_at_fpir(found, 1e-3)
     assert not point.supported
     assert point.false_alarms == 0
