@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from evaluation.lfw_calibration import LfwCalibration
 from evaluation.lfw_run import LfwRun
 from evaluation.protocol_result import ProtocolResult, Table
-from evaluation.report.lfw_pictures import calibration_plot, roc_plot, run_label
+from evaluation.report.lfw_pictures import calibration_plot, run_label
+from evaluation.report.pair_curves import roc_plot
 
 
 def lfw_result(run: LfwRun) -> ProtocolResult:
@@ -16,8 +15,10 @@ def lfw_result(run: LfwRun) -> ProtocolResult:
         "Each fold's threshold is chosen on the nine others. The standard error is that of the mean over the folds, as "
         "LFW asks."
     ]
-    tables = [Table.of(f"{run.pairs:,} pairs, ten folds", figure_rows([run]))]
-    plots = [roc_plot([run])]
+    tables = [Table.of(f"LFW, {run.pairs:,} pairs, ten folds", figure_rows(run))]
+    title = f"LFW, {run.pairs:,} pairs: true over false accept rate"
+    accuracy = f"{run_label(run)}: {100 * run.figures.accuracy.mean:.2f} %"
+    plots = [roc_plot(title, accuracy, run.figures.curve)]
     if run.calibration is not None:
         label, measured = run_label(run), run.calibration.calibration
         notes.append(
@@ -47,27 +48,21 @@ def lfw_result(run: LfwRun) -> ProtocolResult:
     )
 
 
-def figure_rows(runs: Sequence[LfwRun]) -> list[list[str]]:
-    """The table of figures, a column a run; the first row is its head."""
-    rows = [["", *(run_label(run) for run in runs)]]
-    rows.append(["accuracy, %", *(f"{100 * run.figures.accuracy.mean:.2f}" for run in runs)])
-    rows.append(["standard error, %", *(f"{100 * run.figures.accuracy.standard_error:.2f}" for run in runs)])
-    rows.append(
-        ["standard deviation of folds, %"]
-        + [f"{100 * run.figures.accuracy.standard_deviation:.2f}" for run in runs]
-    )
-    for at, point in enumerate(runs[0].figures.operating_points):
-        tars = (f"{100 * run.figures.operating_points[at].tar:.2f}" for run in runs)
-        rows.append([f"TAR at FAR {point.far:g}, %", *tars])
-    rows.append(["equal error rate, %", *(f"{100 * run.figures.equal_error_rate:.2f}" for run in runs)])
-    rows.append(["photos without a face found", *(str(run.figures.choice.no_face) for run in runs)])
-    rows.append(["photos with several faces", *(str(run.figures.choice.several) for run in runs)])
-    rows.append(["subject is not the largest face", *(str(run.figures.choice.not_largest) for run in runs)])
-    rows.append(
-        ["accuracy with the largest face, %"]
-        + [f"{100 * run.figures.choice.accuracy_of_largest:.2f}" for run in runs]
-    )
-    return rows
+def figure_rows(run: LfwRun) -> list[list[str]]:
+    """The table of figures; the first row is its head."""
+    figures, choice = run.figures, run.figures.choice
+    return [
+        ["", run_label(run)],
+        ["accuracy, %", f"{100 * figures.accuracy.mean:.2f}"],
+        ["standard error, %", f"{100 * figures.accuracy.standard_error:.2f}"],
+        ["standard deviation of folds, %", f"{100 * figures.accuracy.standard_deviation:.2f}"],
+        *([f"TAR at FAR {point.far:g}, %", f"{100 * point.tar:.2f}"] for point in figures.operating_points),
+        ["equal error rate, %", f"{100 * figures.equal_error_rate:.2f}"],
+        ["photos without a face found", str(choice.no_face)],
+        ["photos with several faces", str(choice.several)],
+        ["subject is not the largest face", str(choice.not_largest)],
+        ["accuracy with the largest face, %", f"{100 * choice.accuracy_of_largest:.2f}"],
+    ]
 
 
 def level_rows(calibration: LfwCalibration) -> list[list[str]]:

@@ -42,7 +42,7 @@ def pictures(results: Sequence[ProtocolResult]) -> dict[str, str]:
     """The page's plots as SVG documents, by a name made of protocol and title."""
     found = {}
     for same in _by_protocol(results):
-        for plot in _overlaid(same):
+        for plot in overlaid(same):
             words = re.sub(r"[^a-z0-9]+", "-", plot.title.lower()).strip("-")
             found[f"{same[0].protocol}-{words.removeprefix(f'{same[0].protocol}-')}"] = plot.svg()
     return found
@@ -81,11 +81,11 @@ def _protocol(results: Sequence[ProtocolResult]) -> list[str]:
     parts += [f"<p>{escape(note)}</p>" for note in notes]
     for table in side_by_side(results):
         parts += [f"<h3>{escape(table.title)}</h3>", html_table(table.rows)]
-    parts += [plot.svg() for plot in _overlaid(results)]
+    parts += [plot.svg() for plot in overlaid(results)]
     return [*parts, "<h3>Made with</h3>", html_table(_provenance(results))]
 
 
-def _overlaid(results: Sequence[ProtocolResult]) -> list[Plot]:
+def overlaid(results: Sequence[ProtocolResult]) -> list[Plot]:
     """Plots of one title drawn over each other, each pack in a colour of its own where it has one curve a plot."""
     plots: dict[str, Plot] = {}
     for result in results:

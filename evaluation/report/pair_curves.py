@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.protocol_result import Plot
 from evaluation.report.svg import Axis, Curve
@@ -18,7 +17,7 @@ STEPS = 2000
 def roc_plot(title: str, label: str, curve: Roc) -> Plot:
     """TAR over FAR as a staircase, FAR logarithmic from the lowest rate that the impostor pairs can show."""
     across = Axis("false accept rate (FAR)", 1 / max(curve.impostor, 2), 1.0, logarithmic=True)
-    stairs = _stairs(curve.false_match_rate, curve.true_match_rate, across.low)
+    stairs = _stairs(curve, across.low)
     bottom = min(0.98, float(np.floor(stairs[0][1] * 50) / 50))
     up = Axis("true accept rate (TAR)", bottom, 1.0)
     return Plot(title, across, up, (Curve(label, thinned(stairs, across, up)),))
@@ -30,7 +29,7 @@ def det_plot(title: str, label: str, curve: Roc) -> Plot:
     """
     across = Axis("false match rate (FMR)", 1 / max(curve.impostor, 2), 1.0, logarithmic=True)
     up = Axis("false non-match rate (FNMR)", 1 / max(curve.genuine, 2), 1.0, logarithmic=True)
-    stairs = [(x, 1 - y) for x, y in _stairs(curve.false_match_rate, curve.true_match_rate, across.low)]
+    stairs = [(x, 1 - y) for x, y in _stairs(curve, across.low)]
     return Plot(title, across, up, (Curve(label, thinned(stairs, across, up)),), legend_left=True)
 
 
@@ -48,14 +47,16 @@ def thinned(points: Sequence[tuple[float, float]], across: Axis, up: Axis) -> li
     return kept
 
 
-def _stairs(far: NDArray[np.float64], tar: NDArray[np.float64], lowest: float) -> list[tuple[float, float]]:
-    """The highest TAR that keeps each FAR, from the FAR `lowest` on, with a corner before each rise."""
-    best = np.flatnonzero(np.append(far[1:] != far[:-1], True))
-    # Left of the axis only the best is seen, at its beginning.
-    start = max(int(np.searchsorted(far[best], lowest, side="right")) - 1, 0)
+def _stairs(curve: Roc, lowest: float) -> list[tuple[float, float]]:
+    """The highest TAR that keeps each FAR, as a staircase that begins at the FAR `lowest`."""
+    rates = curve.false_match_rate
+    # Of what lies left of the axis only the best is seen, at its beginning.
+    last = np.flatnonzero(np.append((rates[1:] != rates[:-1]) & (rates[1:] > lowest), True))
     points: list[tuple[float, float]] = []
-    for x, y in zip(far[best[start:]].tolist(), tar[best[start:]].tolist(), strict=True):
+    for far, tar in zip(rates[last], curve.true_match_rate[last], strict=True):
         if points:
-            points.append((x, points[-1][1]))
-        points.append((max(x, lowest), y))
+            points.append((float(far), points[-1][1]))
+        point = (max(float(far), lowest), float(tar))
+        if not points or point != points[-1]:
+            points.append(point)
     return points

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.report.lfw_pictures import _stairs
+from evaluation.report.pair_curves import _stairs
 from evaluation.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Curve, picture, tick_label
 from evaluation.verification import roc
 

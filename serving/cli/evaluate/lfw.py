@@ -10,16 +10,24 @@ from typing import Annotated
 import typer
 
 from evaluation.datasets.lfw import open_lfw
-from evaluation.lfw_run import LfwRun, run_lfw, with_flip
-from evaluation.protocol_result import Table
-from evaluation.report.lfw_pictures import roc_plot, run_label
-from evaluation.report.lfw_result import figure_rows, level_rows, lfw_result
-from evaluation.report.page import page
+from evaluation.lfw_run import run_lfw, with_flip
+from evaluation.report.lfw_result import lfw_result
+from evaluation.report.page import overlaid, page, side_by_side
 from evaluation.results_folder import keep
 from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack, write_calibration
 from serving.cli.console import err, out
-from serving.cli.evaluate.options import Results, photo_bar, rich_table, told
+from serving.cli.evaluate.options import (
+    AsJson,
+    NoCache,
+    Packs,
+    Page,
+    Results,
+    Threads,
+    photo_bar,
+    rich_table,
+    told,
+)
 
 
 def evaluate_lfw(
@@ -27,28 +35,20 @@ def evaluate_lfw(
         Path,
         typer.Option(help="Folder with pairs.txt and lfw-pairs-250.tar, or the folder lfw/.", metavar="DIR"),
     ],
-    pack: Annotated[
-        list[str] | None, typer.Option(help="Pack, by name or folder; may be given twice.")
-    ] = None,
+    pack: Packs = None,
     flip: Annotated[
         bool | None,
         typer.Option("--flip/--no-flip", help="Average with the mirrored crop. [default: as the pack says]"),
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write one self-contained page.", metavar="HTML")
-    ] = None,
+    report: Page = None,
     results: Results = None,
     picture: Annotated[Path | None, typer.Option(help="Write the ROC alone.", metavar="SVG")] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Write cosine -> false match rate into the pack's manifest.")
     ] = False,
-    threads: Annotated[int, typer.Option(min=0, max=256, help="Of one model run; 0 takes all.")] = 0,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Embed again what was embedded before.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document in place of tables.")
-    ] = False,
+    threads: Threads = 0,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
 ) -> None:
     """Labeled Faces in the Wild: ten-fold accuracy on all 6,000 pairs, TAR at FAR, ROC, calibration."""
 
@@ -75,21 +75,19 @@ def evaluate_lfw(
             if run.calibration is not None:
                 write_calibration(loaded.manifest_path, run.calibration.calibration)
                 err.print(f"calibration written to {loaded.manifest_path}", soft_wrap=True)
+        found = [lfw_result(run) for run in runs]
         if report is not None:
-            report.write_text(page([lfw_result(run) for run in runs]), encoding="utf-8")
+            report.write_text(page(found), encoding="utf-8")
         if results is not None:
-            keep([lfw_result(run) for run in runs], results)
+            keep(found, results)
         if picture is not None:
-            picture.write_text(roc_plot(runs).svg(), encoding="utf-8")
+            roc, *_ = overlaid(found)
+            picture.write_text(roc.svg(), encoding="utf-8")
     if as_json:
         sys.stdout.write(json.dumps([run.record() for run in runs], indent=2, allow_nan=False) + "\n")
-    else:
-        _print_tables(runs)
-
-
-def _print_tables(runs: list[LfwRun]) -> None:
-    out.print(rich_table(Table.of(f"LFW, {runs[0].pairs:,} pairs, ten folds", figure_rows(runs))))
+        return
+    for table in side_by_side(found):
+        out.print(rich_table(table))
     for run in runs:
         if run.calibration is not None:
-            out.print(rich_table(Table.of(f"Calibration of {run_label(run)}", level_rows(run.calibration))))
             out.print(run.calibration.calibration.data, soft_wrap=True)
