@@ -34,7 +34,7 @@ import numpy as np
 
 from evaluation.datasets.images import DatasetError
 from evaluation.datasets.lfw import Lfw, open_lfw, person_of
-from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
+from evaluation.datasets.lfw_label_errors import doubted
 from evaluation.identification import Identification, Outcome, identification
 from faces.pack import load_pack
 from serving.client import ApiFailure, Client
@@ -125,10 +125,10 @@ def lay_out(lfw: Lfw, folder: Path, people: int, seed: int) -> None:
 
     ChainError where LFW has too few people with two photos, or with one.
     """
-    doubted = {*SAME_PERSON, *SAME_PERSON.values(), *map(person_of, WRONG_LABELS)}
+    left_out = doubted()
     photos: dict[str, list[str]] = defaultdict(list)
     for name in lfw.images.names:
-        if person_of(name) not in doubted:
+        if person_of(name) not in left_out:
             photos[person_of(name)].append(name)
     draw = np.random.default_rng(seed)
     several = draw.permutation([person for person, names in photos.items() if len(names) > 1]).tolist()

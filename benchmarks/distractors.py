@@ -11,8 +11,7 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from evaluation.engine_search import templates
 from evaluation.gallery_figures import engine_rows, gallery_figures
 from evaluation.lfw_search_run import LfwPhotos, lfw_photos
 from evaluation.megaface_run import SizeFigures, among_distractors
-from evaluation.pack_embeddings import PackEmbeddings
+from evaluation.pack_embeddings import PackEmbeddings, silent
 from evaluation.report.svg import Axis, Curve, picture
 from faces.analyzer import Analyzer
 from faces.pack import load_pack
@@ -136,12 +135,6 @@ def through_engine(made: Drawn, model: Strangers, count: int, seed: int) -> list
     gallery = templates(rows, np.concatenate([people, others]))
     figures = gallery_figures(gallery, made.probes[probing], made.people[probing])
     return engine_rows(figures, f"gallery of {figures.persons:,}")
-
-
-@contextmanager
-def silent(what: str, total: int) -> Iterator[Any]:
-    print(f"{what}: {total}, embedding what the cache lacks", flush=True)
-    yield lambda done: None
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

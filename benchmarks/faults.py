@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from evaluation.datasets.images import open_images
-from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
+from evaluation.datasets.lfw_label_errors import doubted
 from faces.face import Image
 from faces.image import decode_image
 from training.curation.align import AlignOptions, align_photos
@@ -77,7 +77,7 @@ SPOILT: dict[str, tuple[Callable[[Image], Image], int]] = {
 
 def known_people() -> People:
     """The people of LFW with enough photos whose labels nobody has doubted, by name."""
-    doubted = {name.split("/")[0] for name in WRONG_LABELS} | set(SAME_PERSON) | set(SAME_PERSON.values())
+    left_out = doubted()
     people: People = {}
     for name, data in sorted(open_images(DATA / "data/lfw/lfw-pairs-250.tar").read()):
         person, file = name.split("/")
@@ -85,7 +85,7 @@ def known_people() -> People:
     return {
         person: files
         for person, files in people.items()
-        if FEWEST <= len(files) <= MOST and person not in doubted
+        if FEWEST <= len(files) <= MOST and person not in left_out
     }
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ from numpy.typing import NDArray
 
 import evaluation.tail
 from evaluation.calibration import calibrate
-from evaluation.datasets.lfw import Lfw, open_lfw, person_of
-from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
+from evaluation.datasets.lfw import Lfw, open_lfw
+from evaluation.datasets.lfw_label_errors import corrected
 from evaluation.gallery_table import gallery_plot, gallery_table
 from evaluation.impostors import AllPairs, bin_edges, count_all_pairs
-from evaluation.pack_embeddings import PackEmbeddings
+from evaluation.pack_embeddings import PackEmbeddings, silent
 from evaluation.people_rates import false_match_rate
 from evaluation.report.svg import Axis, Curve, picture
 from evaluation.strongest import StrongestPairs, lowest_for, strongest_pairs
@@ -38,18 +37,12 @@ TARGETS = (1e-4, 1e-5, 1e-6)
 RESAMPLES = 200
 
 
-@contextmanager
-def silent(_what: str, _total: int) -> Iterator[Any]:
-    yield lambda done: None
-
-
 def embedded(pack: str, lfw: Lfw) -> tuple[NDArray[np.float32], list[str]]:
     """All photos of LFW with their people, but for the known label errors."""
     source = PackEmbeddings(load_pack(pack), Analyzer, silent)
     sets = [source.photos(lfw.images), *([source.aligned(lfw.rest)] if lfw.rest is not None else [])]
     names = [name for one in sets for name in one.names]
-    keep = [at for at, name in enumerate(names) if name not in WRONG_LABELS]
-    people = [SAME_PERSON.get(person_of(names[at]), person_of(names[at])) for at in keep]
+    keep, people = corrected(names)
     return np.concatenate([one.central for one in sets])[keep], people
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.impostors import require_finite
 from evaluation.open_set import Float64, Int64, Searches
 from index.template import Float32
 
@@ -205,8 +206,7 @@ def _require_rows(block: Float32, dimension: int, done: int, total: int) -> None
 
 def _cosines(rows: Float32, left: Int64, right: Int64) -> Float64:
     """(M,) cosines of pairs of rows; ValueError for a row that is not finite."""
-    if not np.isfinite(rows).all():
-        raise ValueError(f"row {int(np.argmin(np.isfinite(rows).all(axis=1)))} is not finite")
+    require_finite(rows)
     cosines = np.empty(len(left))
     for start in range(0, len(left), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.genuine_pairs import GenuinePairs
+from evaluation.impostors import require_finite
 from evaluation.people_rates import Rate
 from evaluation.resampling import RESAMPLES, Interval, drawn_people_pairs, interval_of, people_draws
 from evaluation.strongest import Floats, Integers, StrongestPairs
@@ -140,8 +141,7 @@ def _means(photos: PhotoSet, names: NDArray[np.str_]) -> _Means:
     if people.size < 2:
         raise ValueError(f"a set needs at least two people; one has {people.size}")
     rows = np.asarray(photos.embeddings, np.float64)
-    if not np.isfinite(rows).all():
-        raise ValueError(f"row {np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]} is not finite")
+    require_finite(rows)
     sums = np.zeros((people.size, rows.shape[1]))
     np.add.at(sums, identity, rows)
     squares = np.bincount(identity, weights=(rows**2).sum(axis=1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation.candidate_lists import NOBODY
 from evaluation.datasets.images import DatasetError, ImageSet, open_images
+from evaluation.datasets.lfw import person_of
 from evaluation.engine_search import LIMIT, templates
 from evaluation.gallery_figures import GalleryFigures, engine_rows, gallery_figures
 from evaluation.open_set import fnir_at, fpir_at
@@ -53,15 +54,15 @@ def run_identify(
     """
     if threshold is not None and not -1.0 <= threshold <= 1.0:
         raise DatasetError(f"a threshold is a cosine, -1..1; {threshold} was given")
-    enrolled = [_person(name) for name in data.gallery.names]
+    enrolled = [person_of(name) for name in data.gallery.names]
     rows = source.photos(data.gallery).central
     if data.distractors is not None:
         enrolled += [f"/{name}" for name in data.distractors.names]  # no folder's name holds a slash
         rows = np.concatenate([rows, source.photos(data.distractors).central])
-    persons = sorted({*enrolled, *map(_person, data.probes.names)})
+    persons = sorted({*enrolled, *map(person_of, data.probes.names)})
     number = {person: at for at, person in enumerate(persons)}
     gallery = templates(rows, np.array([number[person] for person in enrolled]), fusion)
-    shown = np.array([number[_person(name)] for name in data.probes.names])
+    shown = np.array([number[person_of(name)] for name in data.probes.names])
     found = gallery_figures(gallery, source.photos(data.probes).central, shown)
     return ProtocolResult(
         protocol="identify",
@@ -83,10 +84,6 @@ def run_identify(
         versions=versions(),
         plots=_plots(source.name, found),
     )
-
-
-def _person(name: str) -> str:
-    return name.split("/", 1)[0]
 
 
 def _tables(subject: str, found: GalleryFigures, threshold: float | None) -> tuple[Table, ...]:
@@ -142,7 +139,7 @@ def _missed(found: GalleryFigures, names: tuple[str, ...], persons: list[str]) -
 
 
 def _notes(data: GalleryData, found: GalleryFigures, fusion: Fusion) -> tuple[str, ...]:
-    several = len(data.gallery.names) > len({_person(name) for name in data.gallery.names})
+    several = len(data.gallery.names) > len({person_of(name) for name in data.gallery.names})
     how = (
         "the mean of their photos, all of equal weight" if fusion is Fusion.MEAN else "every photo of theirs"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.impostors import require_finite, rows_of_people
 from evaluation.strongest import Floats, Integers
 
 MOST_PHOTOS = 100
@@ -48,11 +49,8 @@ def genuine_pairs(
     Of a person with more than `most_photos` rows that many, spread evenly over them, are compared. Cosines are float32
     products. ValueError where names and rows do not go together, or a row is not finite.
     """
-    rows = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if rows.ndim != 2 or len(rows) != len(people):
-        raise ValueError(f"embeddings of shape {rows.shape} do not go with {len(people)} names")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"row {np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]} is not finite")
+    rows = rows_of_people(embeddings, people)
+    require_finite(rows)
     names, identity = np.unique(np.asarray(people, dtype=np.str_), return_inverse=True)
     order = np.argsort(identity, kind="stable")
     ends = np.cumsum(np.bincount(identity, minlength=names.size))

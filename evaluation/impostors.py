@@ -67,9 +67,7 @@ def count_all_pairs(
     `progress` is called with the rows done after each block. Memory is about block * N * 40 bytes. ValueError
     for rows that are not finite or not of unit length, naming the first.
     """
-    rows = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if rows.ndim != 2 or len(rows) != len(people):
-        raise ValueError(f"embeddings of shape {rows.shape} do not go with {len(people)} names")
+    rows = rows_of_people(embeddings, people)
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
     wrong = np.flatnonzero(~(np.abs(lengths - 1.0) < 1e-3))
     if wrong.size:
@@ -98,6 +96,21 @@ def count_all_pairs(
             progress(stop - start)
     pairs = (StrongPair(int(i), int(j), float(c)) for i, j, c in zip(*kept, strict=True))
     return AllPairs(totals[1, :BINS].copy(), totals[0, :BINS].copy(), votes, tuple(pairs))
+
+
+def rows_of_people(embeddings: NDArray[Any], people: Sequence[str]) -> NDArray[np.float32]:
+    """Embeddings (N, D) as float32 rows; ValueError where there are not as many as names."""
+    rows = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if rows.ndim != 2 or len(rows) != len(people):
+        raise ValueError(f"embeddings of shape {rows.shape} do not go with {len(people)} names")
+    return rows
+
+
+def require_finite(rows: NDArray[Any]) -> None:
+    """ValueError naming the first row of (N, D) that is not finite."""
+    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if broken.size:
+        raise ValueError(f"row {broken[0]} is not finite")
 
 
 def _bins(cosines: NDArray[np.float32]) -> NDArray[np.int32]:

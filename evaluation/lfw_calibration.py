@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluation.calibration import RateInterval, calibrate, fnmr_at, rate_interval
 from evaluation.datasets.lfw import person_of
-from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
+from evaluation.datasets.lfw_label_errors import corrected
 from evaluation.embedding import EmbeddedSet
 from evaluation.impostors import AllPairs, count_all_pairs
 from evaluation.verification import Scores
@@ -62,9 +62,8 @@ def lfw_calibration(
     """Counts all pairs over the sets together. genuine: (G,) cosines of the protocol's genuine pairs."""
     names = [name for embedded in sets for name in embedded.names]
     rows = np.concatenate([embedded.central for embedded in sets])
-    keep = [at for at, name in enumerate(names) if not (exclude_errors and name in WRONG_LABELS)]
+    keep, people = corrected(names, as_labelled=not exclude_errors)
     kept_names = [names[at] for at in keep]
-    people = [_one_person(person_of(name)) if exclude_errors else person_of(name) for name in kept_names]
     pairs = count_all_pairs(rows[keep], people, strongest=STRONGEST, progress=progress)
     excluded = len(names) - len(keep)
     data = (
@@ -95,7 +94,3 @@ def _level(
     reached = bool(pairs.strongest) and pairs.strongest[-1].cosine < cosine
     interval = rate_interval(fmr, pairs, people) if reached and not extrapolated else None
     return Level(fmr, cosine, extrapolated, fnmr_at(genuine, cosine), interval)
-
-
-def _one_person(name: str) -> str:
-    return SAME_PERSON.get(name, name)

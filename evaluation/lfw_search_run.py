@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.datasets.lfw import Lfw, person_of
-from evaluation.datasets.lfw_label_errors import SAME_PERSON, WRONG_LABELS
+from evaluation.datasets.lfw_label_errors import corrected
 from evaluation.engine_search import LIMIT, templates
 from evaluation.enrolment import draw_enrolment
 from evaluation.gallery_figures import GalleryFigures, engine_rows, gallery_figures
@@ -45,12 +45,10 @@ def lfw_photos(source: EmbeddingSource, lfw: Lfw, *, as_labelled: bool = False) 
         sets.append(source.aligned(lfw.rest))
     names = [name for one in sets for name in one.names]
     rows = np.concatenate([one.central for one in sets])
-    keep = [at for at, name in enumerate(names) if as_labelled or name not in WRONG_LABELS]
+    keep, people = corrected(names, as_labelled=as_labelled)
     kept = tuple(names[at] for at in keep)
-    labels = [person_of(name) for name in kept]
-    people = labels if as_labelled else [SAME_PERSON.get(label, label) for label in labels]
     numbers = np.unique(np.array(people), return_inverse=True)[1].astype(np.int64)
-    merged = len(set(labels)) - len(set(people))
+    merged = len(set(map(person_of, kept))) - len(set(people))
     return LfwPhotos(kept, rows[keep], numbers, len(names) - len(kept), merged)
 
 

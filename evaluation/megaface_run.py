@@ -60,10 +60,11 @@ def run_megaface(
     if opened:
         data.probes.require_files()
         data.distractors.require_files()
+    parts = list(data.distractors.parts(IMAGES_AT_ONCE))
     rows = embedded(data.probes)
     numbers = np.unique(np.array(data.people), return_inverse=True)[1].astype(np.int64)
     pairs = mate_pairs(rows, numbers)
-    blocks = (embedded(part) for part in data.distractors.parts(IMAGES_AT_ONCE))
+    blocks = (embedded(part) for part in parts)
     counted = count_stronger(rows, pairs, blocks, steps, seeds)
     found = among_distractors(pairs, counted)
     title = "Identification among distractors (MegaFace challenge 1)"
@@ -83,7 +84,7 @@ def run_megaface(
             "noise_unknown": list(data.noise_unknown),
             "sizes": [_record(one) for one in found],
         },
-        data=_data(data, opened),
+        data=_data(data, parts, opened),
         versions=versions(),
         plots=(rank_plot(title, source.name, found),),
     )
@@ -169,18 +170,18 @@ def _notes(data: MegaFace, aligned: bool, seeds: Sequence[int]) -> tuple[str, ..
     )
 
 
-def _data(data: MegaFace, opened: bool) -> dict[str, str]:
+def _data(data: MegaFace, parts: Sequence[ListedImages], opened: bool) -> dict[str, str]:
     return {
-        what: f"{len(images.names)} images, {origin}, {_content(images, opened)}"
-        for what, images, origin in (
-            ("probes", data.probes, data.lists[0]),
-            ("distractors", data.distractors, data.lists[1]),
+        what: f"{len(images.names)} images, {origin}, {_content(images, pieces, opened)}"
+        for what, images, pieces, origin in (
+            ("probes", data.probes, [data.probes], data.lists[0]),
+            ("distractors", data.distractors, parts, data.lists[1]),
         )
     }
 
 
-def _content(images: ListedImages, opened: bool) -> str:
+def _content(images: ListedImages, parts: Sequence[ListedImages], opened: bool) -> str:
+    """parts: those that were embedded, whose digests are known."""
     if not opened:
         return f"known by name alone, SHA-256 of the names {combined_digest([name.encode() for name in images.names])}"
-    digests = [part.digest.encode() for part in images.parts(IMAGES_AT_ONCE)]
-    return f"SHA-256 over its parts {combined_digest(digests)}"
+    return f"SHA-256 over its parts {combined_digest([part.digest.encode() for part in parts])}"

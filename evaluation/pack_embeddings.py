@@ -6,7 +6,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,12 @@ from faces.pack import ModelPack
 
 Report = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Opens a progress display for a task of so many images; what it yields is told how many more are done."""
+
+
+def silent(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """A Report that shows nothing."""
+    return nullcontext(lambda done: None)
+
 
 EmbedImages = Callable[..., EmbeddedSet]
 """Called as (analyzer, images, progress=...); embed_photos and embed_aligned are two."""

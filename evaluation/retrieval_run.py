@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from evaluation.datasets.images import DatasetError
 from evaluation.datasets.retrieval_set import RetrievalSet, Role
-from evaluation.pack_embeddings import EmbeddingSource, PackEmbeddings, Report
+from evaluation.pack_embeddings import EmbeddingSource, PackEmbeddings, Report, silent
 from evaluation.protocol_result import Plot, ProtocolResult, Table
 from evaluation.provenance import versions
 from evaluation.report.svg import Axis, Curve
@@ -23,17 +22,11 @@ from evaluation.whole_images import whole_embeddings
 SEED = 1
 
 
-@contextmanager
-def unseen(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A Report that shows nothing."""
-    yield lambda done: None
-
-
 def run_retrieval(
     source: EmbeddingSource,
     data: RetrievalSet,
     *,
-    report: Report = unseen,
+    report: Report = silent,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> ProtocolResult:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.impostors import AllPairs, at_or_above, bin_edges
+from evaluation.impostors import AllPairs, at_or_above, bin_edges, require_finite, rows_of_people
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -74,11 +74,8 @@ def strongest_pairs(
     Cosines are float32 products, as in count_all_pairs. Memory is about block * N * 10 bytes and 60 bytes a pair kept.
     ValueError where names and rows do not go together, or there are fewer than two people.
     """
-    rows = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if rows.ndim != 2 or len(rows) != len(people):
-        raise ValueError(f"embeddings of shape {rows.shape} do not go with {len(people)} names")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"row {np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]} is not finite")
+    rows = rows_of_people(embeddings, people)
+    require_finite(rows)
     names, identity, photos = np.unique(np.asarray(people), return_inverse=True, return_counts=True)
     if names.size < 2:
         raise ValueError(f"pairs of different people need at least two people; there is {names.size}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from evaluation.datasets.images import DatasetError, combined_digest
+from evaluation.datasets.lfw import person_of
 from evaluation.datasets.pair_folders import (
     Layout,
     images_of_pairs,
@@ -55,7 +56,7 @@ def open_cfp(folder: Path, protocol: Protocol, *, aligned: bool, images: Path | 
             for first, second, where in parse_index_pairs(reader.text(name), reader.where(name)):
                 pairs.append(Pair(_named(frontal, first, where), _named(right, second, where), same, fold))
     check_kinds(pairs, reader.where(f"Split/{protocol}"), folded=True)
-    people, contradictions = known_people(pairs, lambda name: name.split("/", 1)[0])
+    people, contradictions = known_people(pairs, person_of)
     return PairSet(
         protocol=f"cfp-{protocol.lower()}",
         title=_TITLES[protocol],

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation.datasets.csv_file import csv_rows, read_utf8
 from evaluation.datasets.images import DatasetError, combined_digest
 
 PERSON = "person"
@@ -31,13 +30,7 @@ def read_groups(path: Path, people: Collection[str]) -> Groups:
     An empty cell says that the person belongs to no group of that column. DatasetError names the file, the line and
     what was found there; people of whom there are photos must all have a line.
     """
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not UTF-8 text: {error}") from error
+    text, content = read_utf8(path)
     columns, group_of = _lines(text, path)
     missing = sorted(set(people) - group_of.keys())
     if missing:
@@ -62,28 +55,22 @@ def read_groups(path: Path, people: Collection[str]) -> Groups:
 
 def _lines(text: str, path: Path) -> tuple[list[str], dict[str, list[str]]]:
     """The columns' names, and the cells of each person."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns: list[str] | None = None
     group_of: dict[str, list[str]] = {}
-    try:
-        for line in reader:
-            cells = [cell.strip() for cell in line]
-            if not any(cells):
-                continue
-            where = f"{path}, line {reader.line_num}"
-            if columns is None:
-                columns = _head(cells, where)
-                continue
-            if len(cells) != len(columns) + 1:
-                raise DatasetError(f"{where}: expected {len(columns) + 1} cells, found {len(cells)}: {line}")
-            person = cells[0]
-            if not person:
-                raise DatasetError(f"{where}: the person's name is empty")
-            if person in group_of:
-                raise DatasetError(f"{where}: {person!r} has a line already")
-            group_of[person] = cells[1:]
-    except csv.Error as error:
-        raise DatasetError(f"{path}, line {reader.line_num}: no CSV: {error}") from error
+    for row in csv_rows(text, str(path)):
+        if columns is None:
+            columns = _head(row.cells, row.where)
+            continue
+        person, *groups = row.cells
+        if len(groups) != len(columns):
+            raise DatasetError(
+                f"{row.where}: expected {len(columns) + 1} cells, found {len(row.cells)}: {row.cells}"
+            )
+        if not person:
+            raise DatasetError(f"{row.where}: the person's name is empty")
+        if person in group_of:
+            raise DatasetError(f"{row.where}: {person!r} has a line already")
+        group_of[person] = groups
     if columns is None:
         raise DatasetError(f"{path} is empty; its first line must be `{PERSON},<column>,...`")
     return columns, group_of

@@ -6,6 +6,10 @@ counted as strangers: twins, sisters, small children and all who merely look ali
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from evaluation.datasets.lfw import person_of
+
 SAME_PERSON: dict[str, str] = {
     "Hasan_Wirayuda": "Hassan_Wirajuda",
     "Chyung_Dai-chul": "Dai_Chul_Chyung",
@@ -55,3 +59,20 @@ WRONG_LABELS: frozenset[str] = frozenset(
     }
 )
 """Photos that show, or seem to show, somebody else than their name says; they are left out."""
+
+
+def corrected(names: Sequence[str], *, as_labelled: bool = False) -> tuple[list[int], list[str]]:
+    """Places of the photos whose labels hold, and whom each shows, a second name merged with the first.
+
+    as_labelled: all photos, under the names they have.
+    """
+    if as_labelled:
+        return list(range(len(names))), [person_of(name) for name in names]
+    keep = [at for at, name in enumerate(names) if name not in WRONG_LABELS]
+    people = [person_of(names[at]) for at in keep]
+    return keep, [SAME_PERSON.get(person, person) for person in people]
+
+
+def doubted() -> frozenset[str]:
+    """Every name that some error concerns."""
+    return frozenset({*SAME_PERSON, *SAME_PERSON.values(), *map(person_of, WRONG_LABELS)})

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from evaluation.datasets.images import SUFFIXES, DatasetError
+from evaluation.datasets.lfw import person_of
 from evaluation.datasets.listed_images import ListedImages, name_in_folder
 
 PROBE_FOLDERS = ("facescrub_images", "probes")
@@ -138,9 +139,7 @@ def _named(folder: Path, listed: Path | None, *, nested: bool) -> _Names:
     if not entries:
         form = "" if nested else " laid out as Person/file.jpg"
         raise DatasetError(f"{listed or folder} names no images{form}")
-    people = {
-        name: person or name.split("/", 1)[0] for name, person in sorted(entries, key=lambda entry: entry[0])
-    }
+    people = {name: person or person_of(name) for name, person in sorted(entries, key=lambda entry: entry[0])}
     if len(people) != len(entries):
         twice = next(name for name, count in Counter(name for name, _ in entries).items() if count > 1)
         raise DatasetError(f"{listed} names {twice} twice")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation.datasets.csv_file import Row, csv_rows, read_utf8
 from evaluation.datasets.images import DatasetError, open_images
 from evaluation.datasets.pairs import Pair, PairSet, check_kinds, known_people, names_of, relative_name
 
@@ -24,14 +21,7 @@ def open_pairs_csv(path: Path, *, aligned: bool, images: Path | None = None) -> 
     DatasetError where the file is missing or malformed, holds a pair twice, compares an image with itself, lacks a
     kind, or names an image that is not there.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    text, raw = read_utf8(path)
     pairs, folded = parse_pairs_csv(text, str(path))
     check_kinds(pairs, str(path), folded=folded)
     people, _ = known_people(pairs, _folder_of)
@@ -53,11 +43,11 @@ def parse_pairs_csv(text: str, source: str) -> tuple[tuple[Pair, ...], bool]:
 
     same: 1, 0, true or false. fold: whole numbers, from any one upwards; folds are numbered from 0 in their order.
     """
-    rows = _rows(text, source)
+    rows = csv_rows(text, source)
     head = next(rows, None)
     if head is None:
         raise DatasetError(f"{source} is empty; its first line must be {','.join(COLUMNS)} or with ,{FOLD}")
-    columns = [name.strip().lower() for name in head.fields]
+    columns = [name.lower() for name in head.cells]
     if sorted(columns) not in (sorted(COLUMNS), sorted((*COLUMNS, FOLD))):
         raise DatasetError(
             f"{head.where}: the columns must be {', '.join(COLUMNS)} and perhaps {FOLD}; found {', '.join(columns)}"
@@ -80,29 +70,12 @@ def parse_pairs_csv(text: str, source: str) -> tuple[tuple[Pair, ...], bool]:
     return tuple(Pair(pair.left, pair.right, pair.same, number[pair.fold]) for pair in pairs), folded
 
 
-@dataclass(frozen=True)
-class _Row:
-    where: str
-    fields: list[str]
-
-
-def _rows(text: str, source: str) -> Iterator[_Row]:
-    """The rows that are not blank, each with its place."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                yield _Row(f"{source}, line {reader.line_num}", fields)
-    except csv.Error as error:
-        raise DatasetError(f"{source}, line {reader.line_num}: {error}") from error
-
-
-def _pair(row: _Row, columns: list[str]) -> Pair:
-    if len(row.fields) != len(columns):
+def _pair(row: Row, columns: list[str]) -> Pair:
+    if len(row.cells) != len(columns):
         raise DatasetError(
-            f"{row.where}: expected {len(columns)} fields ({','.join(columns)}), found {len(row.fields)}"
+            f"{row.where}: expected {len(columns)} fields ({','.join(columns)}), found {len(row.cells)}"
         )
-    field = {name: value.strip() for name, value in zip(columns, row.fields, strict=True)}
+    field = dict(zip(columns, row.cells, strict=True))
     left, right = relative_name(field["left"], row.where), relative_name(field["right"], row.where)
     if left == right:
         raise DatasetError(f"{row.where}: {left} is compared with itself")

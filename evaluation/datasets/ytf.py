@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.datasets.images import SUFFIXES, DatasetError
+from evaluation.datasets.lfw import person_of
 from evaluation.datasets.listed_images import ListedImages
 
 SPLITS_FILE = "splits.txt"
@@ -135,19 +136,15 @@ def _parse_line(line: str, where: str) -> VideoPair:
             f"{where}: expected the numbers of a split and a pair, found {split!r} and {number!r}"
         )
     for video in (left, right):
-        if not _VIDEO.fullmatch(video) or _person(video) in (".", ".."):
+        if not _VIDEO.fullmatch(video) or person_of(video) in (".", ".."):
             raise DatasetError(f"{where}: {video!r} is no video; expected Person/number")
     if same not in ("0", "1"):
         raise DatasetError(f"{where}: expected 1 for one person or 0 for two, found {same!r}")
-    if (_person(left) == _person(right)) != (same == "1"):
+    if (person_of(left) == person_of(right)) != (same == "1"):
         raise DatasetError(f"{where}: {left} and {right} do not go with the label {same}")
     if left == right:
         raise DatasetError(f"{where}: compares {left} with itself")
     return VideoPair(left, right, same == "1", int(split) - 1)
-
-
-def _person(video: str) -> str:
-    return video.split("/", 1)[0]
 
 
 def _frames(source: Path, video: str) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from evaluation.datasets.lfw import Lfw, open_lfw
 from evaluation.lfw_run import LfwRun, run_lfw
-from evaluation.pack_embeddings import Report
+from evaluation.pack_embeddings import Report, silent
 from faces.analyzer import Analyzer
 from faces.embed import Embedder
 from faces.manifest import MANIFEST, PackError, Precision, write_calibration
@@ -170,9 +168,5 @@ def _cost(
 def _on_lfw(folder: Path, protocol: Lfw, report: Report | None, *, calibrate: bool = True) -> LfwRun:
     # Nothing of it is worth keeping: the next export has other weights.
     return run_lfw(
-        load_pack(folder), Analyzer, protocol, report or _silent, calibrate=calibrate, use_cache=False
+        load_pack(folder), Analyzer, protocol, report or silent, calibrate=calibrate, use_cache=False
     )
-
-
-def _silent(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda done: None)
