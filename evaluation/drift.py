@@ -115,6 +115,7 @@ def drift(
     """
     names = np.union1d(np.asarray(before.people), np.asarray(after.people))
     first, second = _means(before, names), _means(after, names)
+    both = ((before, first), (after, second))
     draws = list(people_draws(names.size, resamples, seed))
     once = np.ones(names.size, np.int64)
     has_genuine = bool(before.genuine.cosines.size and after.genuine.cosines.size)
@@ -126,10 +127,12 @@ def drift(
         across=_across(first, second, draws),
         shared=int(np.intersect1d(first.at, second.at).size),
         false_match=tuple(
-            _match_shift(before, after, first, second, fmr, cosine, draws) for fmr, cosine in thresholds
+            _rate_shift(fmr, cosine, [_matches(photos, means, cosine, draws) for photos, means in both])
+            for fmr, cosine in thresholds
         ),
         false_non_match=tuple(
-            _non_match_shift(before, after, first, second, fmr, cosine, draws) for fmr, cosine in thresholds
+            _rate_shift(fmr, cosine, [_non_matches(photos, means, cosine, draws) for photos, means in both])
+            for fmr, cosine in thresholds
         )
         if has_genuine
         else (),
@@ -173,59 +176,41 @@ def _across(first: _Means, second: _Means, draws: Sequence[Integers]) -> tuple[f
     return float(cosines.mean()), interval_of(samples)
 
 
-def _match_shift(
-    before: PhotoSet,
-    after: PhotoSet,
-    first: _Means,
-    second: _Means,
-    fmr: float,
-    cosine: float,
-    draws: Sequence[Integers],
-) -> RateShift:
-    rates, samples = [], []
-    for photos, means in ((before, first), (after, second)):
-        pairs, passing = photos.strongest, photos.strongest.passing(cosine)
-        left = means.at[pairs.left_person[:passing]]
-        right = means.at[pairs.right_person[:passing]]
-        votes = pairs.votes[:passing]
-        drawn_rates = np.array(
-            [
-                _divided((votes * drawn[left] * drawn[right]).sum(), drawn_people_pairs(drawn[means.at]))
-                for drawn in draws
-            ]
-        )
-        rates.append(Rate.of(float(votes.sum() / pairs.people_pairs), drawn_rates, pairs.people_pairs))
-        samples.append(drawn_rates)
-    return _rate_shift(fmr, cosine, rates, samples)
+def _matches(
+    photos: PhotoSet, means: _Means, cosine: float, draws: Sequence[Integers]
+) -> tuple[Rate, Floats]:
+    """The false match rate of one set, and that of each draw (R,)."""
+    pairs, passing = photos.strongest, photos.strongest.passing(cosine)
+    left = means.at[pairs.left_person[:passing]]
+    right = means.at[pairs.right_person[:passing]]
+    votes = pairs.votes[:passing]
+    samples = np.array(
+        [
+            _divided((votes * drawn[left] * drawn[right]).sum(), drawn_people_pairs(drawn[means.at]))
+            for drawn in draws
+        ]
+    )
+    return Rate.of(float(votes.sum() / pairs.people_pairs), samples, pairs.people_pairs), samples
 
 
-def _non_match_shift(
-    before: PhotoSet,
-    after: PhotoSet,
-    first: _Means,
-    second: _Means,
-    fmr: float,
-    cosine: float,
-    draws: Sequence[Integers],
-) -> RateShift:
-    rates, samples = [], []
-    for photos, means in ((before, first), (after, second)):
-        genuine = photos.genuine
-        drawn_rates = np.array([genuine.false_non_match_rate(cosine, drawn[means.at]) for drawn in draws])
-        rates.append(
-            Rate.of(genuine.false_non_match_rate(cosine), drawn_rates, int(genuine.compared().sum()))
-        )
-        samples.append(drawn_rates)
-    return _rate_shift(fmr, cosine, rates, samples)
+def _non_matches(
+    photos: PhotoSet, means: _Means, cosine: float, draws: Sequence[Integers]
+) -> tuple[Rate, Floats]:
+    """The false non-match rate of one set, and that of each draw (R,)."""
+    genuine = photos.genuine
+    samples = np.array([genuine.false_non_match_rate(cosine, drawn[means.at]) for drawn in draws])
+    trials = int(genuine.compared().sum())
+    return Rate.of(genuine.false_non_match_rate(cosine), samples, trials), samples
 
 
-def _rate_shift(fmr: float, cosine: float, rates: Sequence[Rate], samples: Sequence[Floats]) -> RateShift:
-    before, after = rates
+def _rate_shift(fmr: float, cosine: float, measured: Sequence[tuple[Rate, Floats]]) -> RateShift:
+    (before, samples_before), (after, samples_after) = measured
     if before.value == 0 or after.value == 0:
         return RateShift(fmr, cosine, before, after, float("nan"), interval_of([]))
     # Draws in which either set has no error have no ratio that is a number.
-    both = np.where((samples[0] > 0) & (samples[1] > 0), samples[0], np.nan)
-    return RateShift(fmr, cosine, before, after, after.value / before.value, interval_of(samples[1] / both))
+    divisor = np.where((samples_before > 0) & (samples_after > 0), samples_before, np.nan)
+    ratios = interval_of(samples_after / divisor)
+    return RateShift(fmr, cosine, before, after, after.value / before.value, ratios)
 
 
 def _weighted(values: Floats, weights: NDArray[Any]) -> float:
