@@ -23,6 +23,7 @@ from training.watch import Stepped, Watch
 LOSSES: dict[str, dict[str, Any]] = {
     "softmax": {"name": "softmax"},
     "arcface": {"name": "arcface"},
+    "am-softmax": {"name": "am-softmax"},
     "coco": {"name": "coco"},
     "circle": {"name": "circle"},
     "arcface + distillation": {"name": "arcface", "distillation": 20.0, "teacher": "retail-0095"},

@@ -41,25 +41,37 @@ def detected(service: str, photo: Path) -> dict[str, Any]:
     return answer.raise_for_status().json()  # type: ignore[no-any-return]
 
 
+def drawn_marks(page: Page, slot: str) -> dict[str, list[dict[str, float]]]:
+    """Where photo, boxes and landmarks lie, read at one moment: marks are drawn anew whenever the photo's size is."""
+    script = """async (slot) => {
+      const frame = () => new Promise(requestAnimationFrame);
+      await frame();
+      await frame();
+      const placed = (selector) => [...document.querySelectorAll(`${slot} ${selector}`)].map((mark) => {
+        const { x, y, width, height } = mark.getBoundingClientRect();
+        return { x, y, width, height };
+      });
+      return { photo: placed("img"), boxes: placed(".overlay rect.box"), dots: placed(".overlay circle") };
+    }"""
+    return page.evaluate(script, slot)  # type: ignore[no-any-return]
+
+
 def assert_marks_lie_on(page: Page, found: dict[str, Any], slot: str = "#photo") -> None:
     """Every box and landmark is where the photo's own pixels say, on the photo as it is shown."""
-    shown = page.locator(f"{slot} img").bounding_box()
-    assert shown is not None
+    expect(page.locator(f"{slot} .overlay rect.box")).to_have_count(len(found["faces"]))
+    marks = drawn_marks(page, slot)
+    (shown,) = marks["photo"]
     across, down = shown["width"] / found["image"]["width"], shown["height"] / found["image"]["height"]
     assert across == pytest.approx(down, rel=0.01)
-    boxes = page.locator(f"{slot} .overlay rect.box")
-    expect(boxes).to_have_count(len(found["faces"]))
-    dots = [dot.bounding_box() for dot in page.locator(f"{slot} .overlay circle").all()]
-    assert len(dots) == 5 * len(found["faces"])
-    for at, face in enumerate(found["faces"]):
-        drawn, box = boxes.nth(at).bounding_box(), face["box"]
-        assert drawn is not None
+    assert len(marks["dots"]) == 5 * len(found["faces"])
+    for at, (face, drawn) in enumerate(zip(found["faces"], marks["boxes"], strict=True)):
+        box = face["box"]
         assert drawn["x"] == pytest.approx(shown["x"] + box["left"] * across, abs=3)
         assert drawn["y"] == pytest.approx(shown["y"] + box["top"] * down, abs=3)
         assert drawn["width"] == pytest.approx(box["width"] * across, abs=6)
         assert drawn["height"] == pytest.approx(box["height"] * down, abs=6)
-        for dot, (x, y) in zip(dots[5 * at : 5 * at + 5], face["landmarks"], strict=True):
-            assert dot is not None
+        dots = marks["dots"][5 * at : 5 * at + 5]
+        for dot, (x, y) in zip(dots, face["landmarks"], strict=True):
             assert dot["x"] + dot["width"] / 2 == pytest.approx(shown["x"] + x * across, abs=2)
             assert dot["y"] + dot["height"] / 2 == pytest.approx(shown["y"] + y * down, abs=2)
 
