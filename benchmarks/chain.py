@@ -35,7 +35,7 @@ import numpy as np
 from evaluation.datasets.images import DatasetError
 from evaluation.datasets.lfw import Lfw, open_lfw, person_of
 from evaluation.datasets.lfw_label_errors import doubted
-from evaluation.identification import Identification, Outcome, identification
+from evaluation.identification.best_candidate import Identification, Outcome, identification
 from faces.pack import load_pack
 from serving.client import ApiFailure, Client
 from training.data.source import open_records

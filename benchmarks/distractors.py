@@ -21,12 +21,18 @@ from numpy.typing import NDArray
 
 from benchmarks.lfw_strangers import Strangers
 from evaluation.datasets.lfw import open_lfw
-from evaluation.distractors import MatePairs, Stronger, count_stronger, mate_pairs, nested_sizes
-from evaluation.engine_search import templates
-from evaluation.gallery_figures import engine_rows, gallery_figures
-from evaluation.lfw_search_run import LfwPhotos, lfw_photos
-from evaluation.megaface_run import SizeFigures, among_distractors
-from evaluation.pack_embeddings import PackEmbeddings, silent
+from evaluation.embedding.sources import PackEmbeddings, silent
+from evaluation.identification.distractors import (
+    MatePairs,
+    Stronger,
+    count_stronger,
+    mate_pairs,
+    nested_sizes,
+)
+from evaluation.identification.engine_search import templates
+from evaluation.identification.gallery_figures import engine_rows, gallery_figures
+from evaluation.identification.megaface_run import SizeFigures, among_distractors
+from evaluation.lfw.search_run import LfwPhotos, lfw_photos
 from evaluation.report.svg import Axis, Curve, picture
 from faces.analyzer import Analyzer
 from faces.pack import load_pack

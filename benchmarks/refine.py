@@ -16,8 +16,8 @@ import numpy as np
 
 import faces.analyzer
 from evaluation.datasets.lfw import open_lfw
-from evaluation.embedding import embed_photos
-from evaluation.verification import fold_accuracy, pair_cosines
+from evaluation.embedding.pipeline import embed_photos
+from evaluation.verification.measures import fold_accuracy, pair_cosines
 from faces.analyzer import Analyzer
 from faces.detect.detector import Detector
 from faces.face import Detection, Image

@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import evaluation.tail
-from evaluation.calibration import calibrate
+import evaluation.calibration.tail
+from evaluation.all_pairs.impostors import AllPairs, bin_edges, count_all_pairs
+from evaluation.all_pairs.rates import false_match_rate
+from evaluation.all_pairs.strongest import StrongestPairs, lowest_for, strongest_pairs
+from evaluation.calibration.curve import calibrate
+from evaluation.calibration.gallery_table import gallery_plot, gallery_table
+from evaluation.calibration.tail import distance, fit_tail, quantiles
+from evaluation.calibration.thresholds import Basis, gallery_rates, state
 from evaluation.datasets.lfw import Lfw, open_lfw
 from evaluation.datasets.lfw_label_errors import corrected
-from evaluation.gallery_table import gallery_plot, gallery_table
-from evaluation.impostors import AllPairs, bin_edges, count_all_pairs
-from evaluation.pack_embeddings import PackEmbeddings, silent
-from evaluation.people_rates import false_match_rate
+from evaluation.embedding.sources import PackEmbeddings, silent
 from evaluation.report.svg import Axis, Curve, picture
-from evaluation.strongest import StrongestPairs, lowest_for, strongest_pairs
-from evaluation.tail import distance, fit_tail, quantiles
-from evaluation.thresholds import Basis, gallery_rates, state
 from faces.analyzer import Analyzer
 from faces.pack import load_pack
 
@@ -159,12 +159,14 @@ def main() -> None:
     parser.add_argument("--pack", default="default")
     parser.add_argument("--splits", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start-votes", type=int, default=evaluation.tail.START_VOTES, help="of the tail")
+    parser.add_argument(
+        "--start-votes", type=int, default=evaluation.calibration.tail.START_VOTES, help="of the tail"
+    )
     parser.add_argument("--picture", type=Path, help="SVG of the ratios at 1e-6")
     parser.add_argument("--galleries", type=Path, help="SVG of the cosines by size of gallery")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    evaluation.tail.START_VOTES = options.start_votes
+    evaluation.calibration.tail.START_VOTES = options.start_votes
     rows, people = embedded(options.pack, open_lfw(options.data))
     counted = count_all_pairs(rows, people)
     pairs = strongest_pairs(rows, people, lowest_for(counted, 2e-2, 3_000_000))

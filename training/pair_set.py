@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from evaluation.datasets.images import combined_digest
 from evaluation.datasets.lfw import open_lfw
-from evaluation.embedding import central_crop, nearest_the_middle
+from evaluation.embedding.pipeline import central_crop, nearest_the_middle
 from evaluation.provenance import pipeline_digest
-from evaluation.verification import FoldAccuracy, fold_accuracy, pair_cosines
+from evaluation.verification.measures import FoldAccuracy, fold_accuracy, pair_cosines
 from faces.align import CROP, align
 from faces.analyzer import Analyzer, EmbedWhat
 from faces.face import Crop, Face, Image

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.datasets.images import DatasetError
-from evaluation.datasets.retrieval_set import listed_name, read_text
+from evaluation.datasets.listed_name import listed_name
+from evaluation.datasets.retrieval_set import read_text
 
 CSV_FILE, MAT_FILE = "cars_annos.csv", "cars_annos.mat"
 ANNOTATIONS = (CSV_FILE, MAT_FILE)

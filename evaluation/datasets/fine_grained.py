@@ -13,12 +13,12 @@ from pathlib import Path
 
 from evaluation.datasets.cars_annotations import ANNOTATIONS, cars_classes
 from evaluation.datasets.images import DatasetError
+from evaluation.datasets.listed_name import listed_name
 from evaluation.datasets.retrieval_set import (
     RetrievalImage,
     RetrievalSet,
     image_files,
     list_lines,
-    listed_name,
     retrieval_set,
 )
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.datasets.images import DatasetError
-from evaluation.datasets.listed_images import name_in_folder
+from evaluation.datasets.listed_name import exact_image_name
 
 TEMPLATE, SUBJECT = "TEMPLATE_ID", "SUBJECT_ID"
 
@@ -30,7 +30,7 @@ def read_media(path: Path) -> tuple[list[str], NDArray[np.int64], NDArray[np.int
     names: list[str] = []
     templates, media = array("q"), array("q")
     for where, fields in _lines(path, 3, "'name template medium'"):
-        names.append(name_in_folder(fields[0], where))
+        names.append(exact_image_name(fields[0], where))
         templates.append(_number(fields[1], "a template", where))
         media.append(_number(fields[2], "a medium", where))
     if len(set(names)) != len(names):

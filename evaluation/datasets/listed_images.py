@@ -78,15 +78,3 @@ class ListedImages:
                 f"{self.source} lacks {len(missing)} of {len(self.names)} images that are named, "
                 f"the first is {missing[0]}"
             )
-
-
-def name_in_folder(name: str, where: str) -> str:
-    """The name of an image in a list, if it is a plain path below the folder; else a DatasetError that begins with
-    `where`.
-    """
-    plain = (
-        not any(part in ("", ".", "..") for part in name.split("/")) and "\\" not in name and "\0" not in name
-    )
-    if not plain or not name.lower().endswith(SUFFIXES):
-        raise DatasetError(f"{where}: {name!r} is no path of an image inside the folder")
-    return name

@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 
 from evaluation.datasets.images import SUFFIXES, DatasetError
 from evaluation.datasets.lfw import person_of
-from evaluation.datasets.listed_images import ListedImages, name_in_folder
+from evaluation.datasets.listed_images import ListedImages
+from evaluation.datasets.listed_name import exact_image_name
 
 PROBE_FOLDERS = ("facescrub_images", "probes")
 DISTRACTOR_FOLDERS = ("megaface_images", "distractors")
@@ -99,7 +100,7 @@ def read_list(path: Path) -> list[tuple[str, str | None]]:
     text = _text(path)
     if not text.lstrip().startswith("{"):
         lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
-        return [(name_in_folder(line, f"{path}, line {number}"), None) for number, line in lines if line]
+        return [(exact_image_name(line, f"{path}, line {number}"), None) for number, line in lines if line]
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -112,7 +113,7 @@ def read_list(path: Path) -> list[tuple[str, str | None]]:
     elif not _texts(people) or len(people) != len(names):
         raise DatasetError(f'{path}: "id" must be a list of texts, as long as "path", {len(names)}')
     return [
-        (name_in_folder(name, f"{path}, entry {number}"), person)
+        (exact_image_name(name, f"{path}, entry {number}"), person)
         for number, (name, person) in enumerate(zip(names, people, strict=True))
     ]
 

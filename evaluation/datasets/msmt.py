@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from evaluation.datasets.images import DatasetError
+from evaluation.datasets.listed_name import listed_name
 from evaluation.datasets.retrieval_set import (
     RetrievalImage,
     RetrievalSet,
     Role,
     list_lines,
-    listed_name,
     retrieval_set,
 )
 

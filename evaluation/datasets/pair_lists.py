@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evaluation.datasets.images import DatasetError
-from evaluation.datasets.pairs import FOLDS, Pair, equal_runs, list_folds, relative_name
+from evaluation.datasets.listed_name import listed_name
+from evaluation.datasets.pairs import FOLDS, Pair, equal_runs, list_folds
 
 SAME, DIFFERENT = ("1",), ("0", "-1")
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -37,7 +38,7 @@ def parse_labelled_lines(text: str, source: str, *, label_first: bool) -> PairLi
         label, left, right = fields if label_first else (fields[2], fields[0], fields[1])
         if label not in (*SAME, *DIFFERENT):
             raise DatasetError(f"{where}: the label in {form} must be 1, 0 or -1, found {label!r}")
-        names.append((relative_name(left, where), relative_name(right, where)))
+        names.append((listed_name(left, where), listed_name(right, where)))
         same.append(label in SAME)
     return _with_list_folds(names, same, source)
 
@@ -57,7 +58,7 @@ def parse_two_line_pairs(text: str, source: str) -> PairList:
         (left, token), (right, again) = _image_and_token(first, where), _image_and_token(second, where)
         if token != again:
             raise DatasetError(f"{where}: a pair has one number, found {token} and {again} in its two lines")
-        names.append((relative_name(left, where), relative_name(right, where)))
+        names.append((listed_name(left, where), listed_name(right, where)))
         tokens.append(token)
     same = [token > 0 for token in tokens]
     if len({token for token in tokens if token}) <= 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from evaluation.datasets.images import DatasetError, Images
 
@@ -52,19 +51,6 @@ class PairSet:
 def names_of(pairs: Sequence[Pair]) -> frozenset[str]:
     """All image names that the pairs hold."""
     return frozenset(name for pair in pairs for name in (pair.left, pair.right))
-
-
-def relative_name(text: str, where: str) -> str:
-    """The name of an image below its folder, with `/` between its parts, `./` and `//` resolved.
-
-    DatasetError where it is empty, absolute, holds a backslash, or leads out of the folder by `..`.
-    """
-    path = PurePosixPath(text)
-    if "\\" in text:
-        raise DatasetError(f"{where}: write / in place of \\ in {text!r}")
-    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-        raise DatasetError(f"{where}: {text!r} is no path below the folder of the images")
-    return path.as_posix()
 
 
 def equal_runs(count: int, folds: int = FOLDS) -> list[int]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from evaluation.datasets.csv_file import Row, csv_rows, read_utf8
 from evaluation.datasets.images import DatasetError, open_images
-from evaluation.datasets.pairs import Pair, PairSet, check_kinds, known_people, names_of, relative_name
+from evaluation.datasets.listed_name import listed_name
+from evaluation.datasets.pairs import Pair, PairSet, check_kinds, known_people, names_of
 
 COLUMNS = ("left", "right", "same")
 FOLD = "fold"
@@ -76,7 +77,7 @@ def _pair(row: Row, columns: list[str]) -> Pair:
             f"{row.where}: expected {len(columns)} fields ({','.join(columns)}), found {len(row.cells)}"
         )
     field = dict(zip(columns, row.cells, strict=True))
-    left, right = relative_name(field["left"], row.where), relative_name(field["right"], row.where)
+    left, right = listed_name(field["left"], row.where), listed_name(field["right"], row.where)
     if left == right:
         raise DatasetError(f"{row.where}: {left} is compared with itself")
     same = _SAME.get(field["same"].lower())

@@ -1,4 +1,4 @@
-"""Anybody's own photos, a folder a person: which image shows whom, and one embedding for each; measures nothing."""
+"""Anybody's own photos, a folder a person: which image shows whom, and pairs drawn of them; embeds nothing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.datasets.images import DatasetError, ImageSet, open_images
 from evaluation.datasets.lfw import person_of
 from evaluation.datasets.pairs import FOLDS, Pair
-from evaluation.pack_embeddings import EmbeddingSource
 
 
 @dataclass(frozen=True)
@@ -34,33 +32,6 @@ class PeopleFolder:
         """What was measured on, with its digest."""
         kind = "aligned crops" if self.aligned else "photos"
         return f"{len(self.images.names)} {kind} of {len(self.people)} people, SHA-256 {self.images.digest}"
-
-
-@dataclass(frozen=True)
-class PeopleEmbeddings:
-    """One row for each image in which a face was found.
-
-    names: (N,) of the images, sorted. people: (N,) whom they show. rows: (N, D) float32 unit rows, of the largest face,
-    which is the one that a service takes. without_face: images left out because no face was found in them.
-    several_faces: images with more than one.
-    """
-
-    names: tuple[str, ...]
-    people: tuple[str, ...]
-    rows: NDArray[np.float32]
-    without_face: tuple[str, ...]
-    several_faces: int
-
-    def only(self, names: frozenset[str]) -> PeopleEmbeddings:
-        """The same without images that are not among `names`."""
-        keep = [at for at, name in enumerate(self.names) if name in names]
-        return PeopleEmbeddings(
-            tuple(self.names[at] for at in keep),
-            tuple(self.people[at] for at in keep),
-            self.rows[keep],
-            self.without_face,
-            self.several_faces,
-        )
 
 
 def open_people(source: Path, *, aligned: bool = False) -> PeopleFolder:
@@ -105,23 +76,3 @@ def drawn_pairs(names: Sequence[str], *, folds: int = FOLDS, seed: int = 0) -> t
             left, right = (images[who][draw.integers(len(images[who]))] for who in (person, neighbour))
             pairs.append(Pair(left, right, False, fold))
     return tuple(pairs)
-
-
-def embed_people(source: EmbeddingSource, folder: PeopleFolder) -> PeopleEmbeddings:
-    """The embeddings of a folder's images. DatasetError where no two people with a face are left."""
-    embedded = source.aligned(folder.images) if folder.aligned else source.photos(folder.images)
-    found = embedded.faces > 0
-    names = tuple(name for name, face in zip(embedded.names, found, strict=True) if face)
-    people = tuple(person_of(name) for name in names)
-    if len(set(people)) < 2:
-        raise DatasetError(
-            f"{folder.images.source}: faces of {len(set(people))} people were found in {len(found)} images; at least "
-            "two are needed"
-        )
-    return PeopleEmbeddings(
-        names=names,
-        people=people,
-        rows=embedded.largest[found],
-        without_face=tuple(name for name, face in zip(embedded.names, found, strict=True) if not face),
-        several_faces=int((embedded.faces > 1).sum()),
-    )

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evaluation.datasets.images import DatasetError
+from evaluation.datasets.listed_name import listed_name
 from evaluation.datasets.retrieval_set import (
     RetrievalImage,
     RetrievalSet,
     Role,
     image_files,
-    listed_name,
     read_text,
     retrieval_set,
 )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from evaluation.datasets.images import SUFFIXES, DatasetError, combined_digest
 from evaluation.datasets.listed_images import ListedImages
@@ -107,19 +107,6 @@ def retrieval_set(
     if not made.gallery:
         raise DatasetError(f"{root}: none of {len(ordered)} images is in the gallery")
     return made
-
-
-def listed_name(text: str, where: str) -> str:
-    """A path from a list as a name below the set's folder. DatasetError, beginning with `where`, for one that is
-    absolute or leaves the folder.
-    """
-    path = PurePosixPath(text)
-    outside = path.is_absolute() or ".." in path.parts or not path.parts
-    if outside or "\\" in text or "\0" in text:
-        raise DatasetError(
-            f"{where}: {text!r} is no path below the folder; expected one like people/ada_1.jpg"
-        )
-    return path.as_posix()
 
 
 def list_lines(path: Path, purpose: str) -> Iterator[tuple[str, list[str]]]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from html import escape
 
-from evaluation.protocol_result import Plot, ProtocolResult, Table
 from evaluation.report.html import STYLE, html_table
+from evaluation.report.protocol_result import Plot, ProtocolResult, Table
 
 
 def page(results: Sequence[ProtocolResult]) -> str:

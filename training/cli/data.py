@@ -104,7 +104,7 @@ def inspect(
     tolerated: Tolerated = 0.1,
     report: Annotated[
         Path | None,
-        typer.Option(help="Where to write it. [default: beside shards written here]", metavar="JSON"),
+        typer.Option(help="Where to write it.", show_default="beside shards written here", metavar="JSON"),
     ] = None,
     changes: Annotated[
         Path | None, typer.Option(help="Write what to do about it, for you to edit.", metavar="CSV")

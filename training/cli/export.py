@@ -54,7 +54,7 @@ def export(
     data_statement: Annotated[
         Path | None, typer.Option(help="A text file that says all that, in place of --data.", metavar="FILE")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the pack. [default: the folder's]")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the pack.", show_default="the folder's")] = None,
     best: Annotated[
         bool, typer.Option("--best", help="The best validated checkpoint, not the last.")
     ] = False,
@@ -75,7 +75,9 @@ def export(
     crops: Annotated[
         Path | None,
         typer.Option(
-            help="Aligned faces to compare network and graph on. [default: the run's data]", metavar="SET"
+            help="Aligned faces to compare network and graph on.",
+            show_default="the run's data",
+            metavar="SET",
         ),
     ] = None,
     detector: Annotated[

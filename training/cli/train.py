@@ -29,7 +29,7 @@ def train(
     ] = None,
     # Not --run, which torchrun would take for a beginning of its own --run-path.
     run: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]", metavar="DIR")
+        Path | None, typer.Option("--out", help="Folder of the run.", show_default="runs/NAME", metavar="DIR")
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what the run will do and take, and train nothing.")

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.datasets.lfw import Lfw, open_lfw
-from evaluation.lfw_run import LfwRun, run_lfw
-from evaluation.pack_embeddings import Report, silent
+from evaluation.embedding.sources import Report, silent
+from evaluation.lfw.run import LfwRun, run_lfw
 from faces.analyzer import Analyzer
 from faces.embed import Embedder
 from faces.manifest import MANIFEST, PackError, Precision, write_calibration

@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from evaluation.compare_run import check_two, compare_lfw, compare_people
+from evaluation.calibration.own_run import run_own_calibration
+from evaluation.comparison.compare_run import check_two, compare_lfw, compare_people
+from evaluation.comparison.drift_run import run_drift
 from evaluation.datasets.groups_csv import read_groups
 from evaluation.datasets.lfw import PAIRS_FILE, open_lfw
 from evaluation.datasets.people_folder import open_people
-from evaluation.drift_run import run_drift
-from evaluation.own_calibration_run import run_own_calibration
-from evaluation.pack_embeddings import PackEmbeddings
-from evaluation.protocol_result import ProtocolResult
+from evaluation.embedding.sources import PackEmbeddings
+from evaluation.report.protocol_result import ProtocolResult
 from evaluation.resampling import RESAMPLES
 from faces.pack import write_calibration
 from serving.cli.console import err

@@ -9,10 +9,10 @@ import typer
 
 from evaluation.datasets.lfw import open_lfw
 from evaluation.datasets.megaface import open_megaface
-from evaluation.gallery_run import GalleryData, run_identify
-from evaluation.lfw_search_run import NOT_ENROLLED, run_lfw_1n
-from evaluation.megaface_run import run_megaface
-from evaluation.protocol_result import ProtocolResult
+from evaluation.identification.gallery_run import GalleryData, run_identify
+from evaluation.identification.megaface_run import run_megaface
+from evaluation.lfw.search_run import NOT_ENROLLED, run_lfw_1n
+from evaluation.report.protocol_result import ProtocolResult
 from index.records import Fusion
 from serving.cli.console import err
 from serving.cli.evaluate.options import Aligned, Seed, Sources, protocol

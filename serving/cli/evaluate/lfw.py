@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from evaluation.datasets.lfw import open_lfw
-from evaluation.lfw_run import run_lfw, with_flip
-from evaluation.report.lfw_result import lfw_result
+from evaluation.lfw.result import lfw_result
+from evaluation.lfw.run import run_lfw, with_flip
 from evaluation.report.page import overlaid, page, side_by_side
-from evaluation.results_folder import keep
+from evaluation.report.results_folder import keep
 from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack, write_calibration
 from serving.cli.console import err, out

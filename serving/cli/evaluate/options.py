@@ -15,10 +15,10 @@ import typer
 from rich.table import Table as RichTable
 
 from evaluation.datasets.images import DatasetError
-from evaluation.pack_embeddings import EmbeddingSource, FileEmbeddings, PackEmbeddings
-from evaluation.protocol_result import ProtocolResult, Table
+from evaluation.embedding.sources import EmbeddingSource, FileEmbeddings, PackEmbeddings
 from evaluation.report.page import page, side_by_side
-from evaluation.results_folder import keep
+from evaluation.report.protocol_result import ProtocolResult, Table
+from evaluation.report.results_folder import keep
 from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack
 from serving.cli.console import EXIT_ERROR, out, photo_progress, tell_error, told_errors
@@ -107,7 +107,7 @@ def protocol(measure: Callable[..., Sequence[ProtocolResult]]) -> Callable[..., 
 
 @contextmanager
 def photo_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar of images on standard error; an evaluation.pack_embeddings.Report."""
+    """A bar of images on standard error; an evaluation.embedding.sources.Report."""
     with photo_progress() as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.advance(task, done)

@@ -15,12 +15,12 @@ from evaluation.datasets.insightface_bin import open_bin
 from evaluation.datasets.pair_folders import AGEDB_30, CALFW, CPLFW, Layout, open_pair_folder
 from evaluation.datasets.pairs import PairSet
 from evaluation.datasets.pairs_csv import open_pairs_csv
-from evaluation.pack_embeddings import EmbeddingSource, PackEmbeddings
-from evaluation.pairs_run import SEED, PairScores, judged_pairs, score_pairs
-from evaluation.protocol_result import ProtocolResult
+from evaluation.embedding.sources import EmbeddingSource, PackEmbeddings
 from evaluation.report.contact_sheet import MOST_ROWS
+from evaluation.report.protocol_result import ProtocolResult
 from evaluation.resampling import RESAMPLES
-from evaluation.worst_pairs import Show, WorstAt, subject_crop, worst_sheet
+from evaluation.verification.run import SEED, PairScores, judged_pairs, score_pairs
+from evaluation.verification.worst_pairs import Show, WorstAt, subject_crop, worst_sheet
 from faces.analyzer import Analyzer
 from serving.cli.console import err
 from serving.cli.evaluate.options import Aligned, Seed, Sources, protocol

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evaluation.report.page import page, pictures
-from evaluation.results_folder import kept
+from evaluation.report.results_folder import kept
 from serving.cli.console import out
 from serving.cli.evaluate.options import told
 

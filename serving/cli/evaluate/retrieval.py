@@ -15,8 +15,8 @@ from evaluation.datasets.market import open_market
 from evaluation.datasets.msmt import open_msmt
 from evaluation.datasets.retrieval_csv import open_retrieval
 from evaluation.datasets.retrieval_set import RetrievalSet
-from evaluation.protocol_result import ProtocolResult
-from evaluation.retrieval_run import run_retrieval
+from evaluation.report.protocol_result import ProtocolResult
+from evaluation.retrieval.run import run_retrieval
 from serving.cli.console import err
 from serving.cli.evaluate.options import Sources, photo_bar, protocol
 

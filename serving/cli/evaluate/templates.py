@@ -9,9 +9,9 @@ import typer
 
 from evaluation.datasets.ijb import Task, open_ijb
 from evaluation.datasets.ytf import Frames, open_ytf
-from evaluation.ijb_run import Weights, run_ijb
-from evaluation.protocol_result import ProtocolResult
-from evaluation.ytf_run import run_ytf
+from evaluation.report.protocol_result import ProtocolResult
+from evaluation.templates.ijb_run import Weights, run_ijb
+from evaluation.templates.ytf_run import run_ytf
 from serving.cli.console import err
 from serving.cli.evaluate.options import Sources, protocol
 
