@@ -92,6 +92,42 @@ class StoreUnavailable(GalleryError):
     code = "store_unavailable"
 
 
+class CommitUnknown(StoreUnavailable):
+    """The connection broke during the commit: the write is there as a whole, or not at all."""
+
+    code = "commit_unknown"
+
+
+class UnknownForm(GalleryError):
+    """The collection has no such form beside the live one."""
+
+    code = "unknown_form"
+
+
+class FormConflict(GalleryError):
+    """The forms a collection has do not allow what was asked; the message says which is in the way."""
+
+    code = "form_conflict"
+
+
+class UnknownJob(GalleryError):
+    """No job of that id."""
+
+    code = "unknown_job"
+
+
+class JobConflict(GalleryError):
+    """The job's state does not allow what was asked: adding to a job that runs, resuming one that is done."""
+
+    code = "job_conflict"
+
+
+class LeaseLost(GalleryError):
+    """Another worker holds the work, or its job has ended; nothing of it was written."""
+
+    code = "lease_lost"
+
+
 class ReplayedReceipt(Exception):
     """The same write was done before; nothing was written now. `answer` is what its caller was told."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from index.engine.base import VectorEngine
 from index.errors import EngineBehind, StoreUnavailable
-from index.records import Readiness
+from index.records import Readiness, Role
 from index.store import collections, log, searched
 from index.store.base import TemplateStore
 
@@ -30,17 +30,18 @@ class Follower:
         self._failed: set[int] = set()
         self.applied = 0
         """The newest revision of which the engine holds every change."""
+        self._token: str | None = None
 
     def start(self) -> None:
         """Loads every collection: its snapshot and the changes since, or all its rows from the store."""
         with self._following, self._store.read() as connection:
-            target = log.revision(connection)
+            target, token = log.newest(connection)
             rows = collections.all_rows(connection)
             self._engine.sweep({row.key for row in rows})
             for row in rows:
                 self._restore(connection, row.key, row.revision)
                 self._bring(connection, row.key, row.revision)
-            self.applied = target
+            self.applied, self._token = target, token
 
     def _restore(self, connection: Connection, key: int, newest: int) -> None:
         row = collections.by_key(connection, key)
@@ -60,9 +61,11 @@ class Follower:
         it was; the next call tries again, the one after that rebuilds the collection from the store.
         """
         with self._following, self._store.read() as connection:
-            target = log.revision(connection)
-            if target <= self.applied:
+            target, token = log.newest(connection)
+            if (target, token) == (self.applied, self._token):
                 return
+            if log.token(connection, self.applied) != self._token:
+                self._begin_anew(connection)
             for key, newest in log.touched_collections(connection, self.applied).items():
                 try:
                     if key in self._failed:
@@ -78,7 +81,15 @@ class Follower:
                         f"the vector engine did not apply revision {newest} ({error}); it will be tried again"
                     ) from error
                 self._failed.discard(key)
-            self.applied = target
+            self.applied, self._token = target, token
+
+    def _begin_anew(self, connection: Connection) -> None:
+        """A backup or a standby took the store's place, and what it lacks was followed already: so all is
+        rebuilt.
+        """
+        logger.warning("the store lost what followed some revision before %d; rebuilding all", self.applied)
+        self._failed = {row.key for row in collections.all_rows(connection)}
+        self.applied, self._token = 0, None
 
     def catch_up(self, revision: int) -> None:
         """Returns when the engine holds everything up to a revision. Cheap when it does already."""
@@ -113,7 +124,7 @@ class Follower:
     def readiness(self) -> list[Readiness]:
         """What the store holds and what the engine has applied, by collection."""
         with self._store.read() as connection:
-            rows = collections.all_rows(connection)
+            rows = [row for row in collections.all_rows(connection) if row.role == Role.LIVE]
         return [Readiness(row.id, row.revision, self._engine.revision(row.key) or 0) for row in rows]
 
     def snapshot(self, key: int) -> bool:

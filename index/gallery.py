@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,8 +17,18 @@ from sqlalchemy import Connection
 from index.engine.base import Hits, VectorEngine
 from index.engine.faiss_cpu import FaissCpuEngine
 from index.engine.faiss_gpu import FaissGpuEngine
-from index.errors import EngineBehind, InvalidRecord, ReplayedReceipt, UnknownCollection, UnknownFace
+from index.errors import (
+    EngineBehind,
+    InvalidRecord,
+    ReplayedReceipt,
+    StoreUnavailable,
+    UnknownCollection,
+    UnknownFace,
+)
 from index.follower import Follower
+from index.forms import Forms
+from index.job_records import Claim
+from index.jobs import Jobs
 from index.records import (
     Candidate,
     Collection,
@@ -31,18 +42,23 @@ from index.records import (
     Person,
     Readiness,
     Receipt,
+    Role,
     Search,
     StoredReceipt,
     Written,
 )
 from index.settings import GallerySettings
-from index.store import clock, collections, faces, log, persons, receipts, searched
+from index.store import clock, collections, faces, job_items, log, persons, receipts, searched
 from index.store.base import TemplateStore
+from index.store.postgres import PostgresStore
 from index.store.sqlite import SqliteStore
 from index.template import Float32, cosines, unit_rows, unpacked, widened
 from index.upkeep import Upkeep
+from index.writing import Settlement, Writing
 
 __all__ = ["Gallery", "GallerySettings", "ReplayedReceipt"]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PROBES_A_THREAD = 32
@@ -65,6 +81,8 @@ class Gallery:
         self._settings = settings
         self._store = store
         self._engine = engine
+        self.jobs = Jobs(store)
+        self.forms = Forms(store, lambda change: self._write(None, change))
         self._follower = Follower(store, engine)
         self._upkeep = Upkeep(self._follower, engine, self._keys, settings.snapshot_every)
         self._pool = (
@@ -86,7 +104,7 @@ class Gallery:
         else:
             engine = FaissCpuEngine(settings.path, settings.tuning)
         try:
-            store = SqliteStore(settings.path)
+            store = _store(settings)
         except BaseException:
             engine.close()
             raise
@@ -105,12 +123,15 @@ class Gallery:
         self._follower.start()
         if self._settings.background:
             self._upkeep.start()
+            self._store.listen(self._upkeep.wake)
 
     def close(self) -> None:
         """Stops the background thread, writes snapshots of what changed, gives everything back."""
         self._upkeep.stop()
         try:
             self._upkeep.round(snapshot_after=1)
+        except StoreUnavailable as error:
+            logger.warning("closed without snapshots, the next start takes longer: %s", error)
         finally:
             if self._pool is not None:
                 self._pool.shutdown()
@@ -333,6 +354,24 @@ class Gallery:
         face_id = samples[best][1] if by_sample else None
         return Candidate(person.id, person.name, float(scores[best]), face_id)
 
+    # Jobs
+
+    def settle(self, claim: Claim, work: Callable[[Writing], Settlement]) -> Settlement:
+        """Writes what claimed items of a job lead to, and that they are settled, in one transaction.
+
+        `work` changes the gallery by what it is handed, and says what became of the items. Raises LeaseLost, when
+        another worker holds them or the job has ended, and whatever `work` raises; nothing is written then.
+        """
+
+        def change(connection: Connection) -> Settlement:
+            settlement = work(Writing(connection))
+            job_items.settle(connection, claim, settlement.outcomes, settlement.findings)
+            return settlement
+
+        settled = self._write(None, change)
+        self.jobs.wake()
+        return settled
+
     # Everything else
 
     def receipt(self, scope: str, key: str) -> StoredReceipt | None:
@@ -345,7 +384,7 @@ class Gallery:
 
     def stats(self) -> list[CollectionStats]:
         """How each collection is searched now."""
-        rows = self._read(collections.all_rows)
+        rows = [row for row in self._read(collections.all_rows) if row.role == Role.LIVE]
         held = [row for row in rows if self._engine.revision(row.key) is not None]
         return [CollectionStats(row.id, **vars(self._engine.stats(row.key))) for row in held]
 
@@ -374,3 +413,9 @@ class Gallery:
                 f"the write is durable but not searchable yet: {error}", write_committed=True
             ) from error
         return written
+
+
+def _store(settings: GallerySettings) -> TemplateStore:
+    if settings.database is None:
+        return SqliteStore(settings.path)
+    return PostgresStore(settings.database)

@@ -40,6 +40,14 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
 
 
+class Role(StrEnum):
+    """Of the forms of one collection: LIVE is the one that is seen; NEXT is being made, PREVIOUS was live before."""
+
+    LIVE = "live"
+    NEXT = "next"
+    PREVIOUS = "previous"
+
+
 @dataclass(frozen=True)
 class NewCollection:
     """What a caller decides once about a collection. `id` matches [A-Za-z0-9_.-]{1,255}."""
@@ -88,13 +96,18 @@ class NewFace:
 
     embedding: (D,) float; normalised by the gallery, refused when not finite or of length zero.
     quality: 0..1, its weight in the mean. detail: what the caller wants back (box, score, source), JSON.
-    crop: encoded aligned crop, stored only where the collection keeps crops.
+    crop: encoded aligned crop, stored only where the collection keeps crops. source: digest of the photo it
+    came from, at most 64 characters, by which a job knows what it enrolled before. id and created_at: of a face
+    that is brought from elsewhere; a new face gets its own.
     """
 
     embedding: NDArray[np.floating[Any]]
     quality: float = 1.0
     detail: Metadata = field(default_factory=dict)
     crop: bytes | None = None
+    source: str | None = None
+    id: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -182,3 +195,40 @@ class CollectionStats:
     bytes: int
     revision: int
     snapshot_revision: int
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """A form of a collection beside the live one.
+
+    synced: the revision up to which it holds what the live one does, once it is `whole`; what changed later, it lacks.
+    """
+
+    role: Role
+    contract_id: str
+    dimension: int
+    synced: int
+    whole: bool
+    persons: int
+    faces: int
+
+
+@dataclass(frozen=True)
+class KeptFace:
+    """A stored sample that another form of the collection lacks, with what it can be embedded from."""
+
+    id: str
+    quality: float
+    detail: Metadata
+    source: str | None
+    crop: bytes | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What one form of a collection lacks of a person of the live one. changed: something is to be written."""
+
+    person_id: str
+    faces: Sequence[KeptFace]
+    changed: bool

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from index.engine.held import Tuning
+from index.store.database_url import database_url
 
 ENGINES = ("faiss-cpu", "faiss-gpu")
 
@@ -14,6 +15,8 @@ ENGINES = ("faiss-cpu", "faiss-gpu")
 class GallerySettings:
     """path: the data directory; holds gallery.sqlite3 and snapshots/, is made where missing.
 
+    database: address of a PostgreSQL database to use in place of gallery.sqlite3. `path` then holds snapshots
+    alone: processes of one host may share it, as long as their database is the same.
     fast_from: rows from which Search.AUTO scans codes. candidates: rows of that scan that get exact cosines.
     search_threads: threads over which the probes of one call are spread. snapshot_every: changed persons
     after which a snapshot is written in the background. background: whether there is a background thread;
@@ -28,8 +31,11 @@ class GallerySettings:
     snapshot_every: int = 100_000
     background: bool = True
     receipt_days: float = 7.0
+    database: str | None = field(default=None, repr=False)  # it may hold a password
 
     def __post_init__(self) -> None:
+        if self.database is not None:
+            database_url(self.database)
         if self.engine not in ENGINES:
             raise ValueError(f"engine {self.engine!r} is none of {', '.join(ENGINES)}")
         for name in ("fast_from", "candidates", "search_threads", "snapshot_every"):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from index.engine.base import VectorEngine
+from index.errors import StoreUnavailable
 from index.follower import Follower
 
 logger = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Runs a round every `seconds`, or when woken."""
+    """Runs a round every `seconds`; only follows when woken between two rounds."""
 
     def __init__(
         self,
@@ -29,6 +31,8 @@ class Upkeep:
         self._snapshot_every = snapshot_every
         self._seconds = seconds
         self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._store_away = False
         self._thread: threading.Thread | None = None
 
     def round(self, snapshot_after: int | None = None) -> None:
@@ -45,18 +49,42 @@ class Upkeep:
         self._thread = threading.Thread(target=self._run, name="gallery-upkeep", daemon=True)
         self._thread.start()
 
+    def wake(self) -> None:
+        """There is something to follow. From any thread."""
+        self._woken.set()
+
     def _run(self) -> None:
-        while not self._stopping.wait(self._seconds):
-            try:
-                self.round()
-            except Exception:
-                # A search or write meets the same trouble and reports it to its caller; here it is tried
-                # again.
-                logger.exception("the gallery's upkeep failed; it runs again")
+        due = time.monotonic() + self._seconds
+        while True:
+            self._woken.wait(max(0.0, due - time.monotonic()))
+            self._woken.clear()
+            if self._stopping.is_set():
+                return
+            if time.monotonic() < due:
+                self._attempt(self._follower.follow)
+            else:
+                self._attempt(self.round)
+                due = time.monotonic() + self._seconds
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """A search or write meets the same trouble and reports it to its caller; here it is tried again."""
+        try:
+            work()
+        except StoreUnavailable as error:
+            if not self._store_away:
+                logger.warning("the gallery's upkeep waits for the store: %s", error)
+            self._store_away = True
+        except Exception:
+            logger.exception("the gallery's upkeep failed; it runs again")
+        else:
+            if self._store_away:
+                logger.warning("the gallery's store answers again")
+            self._store_away = False
 
     def stop(self) -> None:
         """Returns when the round under way is over."""
         self._stopping.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None

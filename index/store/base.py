@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -13,7 +14,7 @@ class TemplateStore(Protocol):
     log).
 
     They are SQLAlchemy Core without a dialect of their own, so another database needs only another way to
-    open it.
+    open it. `sqlite` and `postgres` are the two there are.
     """
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -26,7 +27,22 @@ class TemplateStore(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """A connection that is the only writer; durable when the block ends, undone when it raises.
 
-        Raises StoreUnavailable when the database is locked, full or unreachable; nothing is written then.
+        Raises StoreUnavailable when the database is locked, full or unreachable; nothing is written then. Its
+        kind CommitUnknown says that this cannot be told.
+        """
+        ...
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        """Calls `changed`, from a thread of the store's, soon after another process committed; until `close`.
+
+        Not every commit is told of, and not every store can tell: whoever follows asks now and then as well.
+        """
+        ...
+
+    def work(self) -> AbstractContextManager[Connection]:
+        """A connection that writes beside the gallery's writers, for rows that it locks itself; else as `write`.
+
+        What it reads is what was committed when each statement began.
         """
         ...
 

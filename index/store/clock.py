@@ -16,3 +16,8 @@ def now() -> int:
 def moment(microseconds: int) -> datetime:
     """The stored number as an aware datetime in UTC."""
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds(moment: datetime) -> int:
+    """An aware datetime as the stored number."""
+    return round((moment - EPOCH) / timedelta(microseconds=1))

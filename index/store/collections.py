@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from index.errors import CollectionExists, CollectionNotEmpty, ContractMismatch, UnknownCollection
-from index.record_rules import check_collection, metadata_object, metadata_text
-from index.records import Collection, Fusion, Metadata, NewCollection, Precision, Search
+from index.record_rules import check_after, check_collection, metadata_object, metadata_text, storable
+from index.records import Collection, Fusion, Metadata, NewCollection, Precision, Role, Search
 from index.store import clock, log
 from index.store.schema import collections, crops, faces, persons
 
@@ -32,6 +32,9 @@ def create(connection: Connection, new: NewCollection) -> Collection:
             revision=0,
             persons=0,
             faces=0,
+            role=str(Role.LIVE),
+            synced=0,
+            whole=True,
         )
     ).inserted_primary_key
     assert key is not None
@@ -40,8 +43,11 @@ def create(connection: Connection, new: NewCollection) -> Collection:
 
 
 def find(connection: Connection, id: str) -> Row[Any] | None:
-    """The row of a collection, or None."""
-    return connection.execute(select(collections).where(collections.c.id == id)).one_or_none()
+    """The live row of a collection, or None."""
+    if not storable(id):
+        return None
+    mine = (collections.c.id == id, collections.c.role == str(Role.LIVE))
+    return connection.execute(select(collections).where(*mine)).one_or_none()
 
 
 def row(connection: Connection, id: str) -> Row[Any]:
@@ -74,7 +80,7 @@ def by_key(connection: Connection, key: int) -> Row[Any] | None:
 
 
 def all_rows(connection: Connection) -> list[Row[Any]]:
-    """Every collection, by number."""
+    """Every collection, by number, next and previous forms included."""
     return list(connection.execute(select(collections).order_by(collections.c.key)))
 
 
@@ -84,9 +90,11 @@ def get(connection: Connection, id: str) -> Collection:
 
 
 def page(connection: Connection, after: str | None, limit: int) -> list[Collection]:
-    """Collections by id, beyond `after`."""
-    query = select(collections).order_by(collections.c.id).limit(limit)
+    """Collections by id, beyond `after`. Raises InvalidRecord."""
+    live = collections.c.role == str(Role.LIVE)
+    query = select(collections).where(live).order_by(collections.c.id).limit(limit)
     if after is not None:
+        check_after(after)
         query = query.where(collections.c.id > after)
     return [_record(found) for found in connection.execute(query)]
 
@@ -121,6 +129,13 @@ def remove(connection: Connection, id: str, force: bool) -> None:
         raise CollectionNotEmpty(
             f"collection {id!r} still holds {found.persons} persons; delete them first, or force"
         )
+    for sibling in siblings(connection, found):
+        remove_row(connection, sibling)
+    remove_row(connection, found)
+
+
+def remove_row(connection: Connection, found: Row[Any]) -> None:
+    """One form of a collection, with all it holds."""
     its_persons = select(persons.c.key).where(persons.c.collection_key == found.key)
     its_faces = select(faces.c.key).where(faces.c.person_key.in_(its_persons))
     connection.execute(delete(crops).where(crops.c.face_key.in_(its_faces)))
@@ -128,6 +143,12 @@ def remove(connection: Connection, id: str, force: bool) -> None:
     connection.execute(delete(persons).where(persons.c.collection_key == found.key))
     connection.execute(delete(collections).where(collections.c.key == found.key))
     log.advance(connection, found.key, log.Kind.COLLECTION_GONE)
+
+
+def siblings(connection: Connection, found: Row[Any]) -> list[Row[Any]]:
+    """The next and the previous form of a live collection, where there are any."""
+    others = (collections.c.id == found.id, collections.c.key != found.key)
+    return list(connection.execute(select(collections).where(*others)))
 
 
 def count(connection: Connection, key: int, *, persons_more: int = 0, faces_more: int = 0) -> None:

@@ -12,7 +12,14 @@ import numpy as np
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from index.errors import InvalidRecord, PersonExists, UnknownFace
-from index.record_rules import check_face, check_person, metadata_object, metadata_text
+from index.record_rules import (
+    check_after,
+    check_face,
+    check_person,
+    metadata_object,
+    metadata_text,
+    storable,
+)
 from index.records import FaceRecord, NewFace, NewPerson, Person, Precision, Written
 from index.store import clock, collections, log, persons
 from index.store.bulk import insert_rows
@@ -77,6 +84,16 @@ def add_many(
     return Written(log.advance(connection, found.key, log.Kind.FACES, list(keys.values())), records)
 
 
+def add_to_row(
+    connection: Connection, found: Row[Any], person: int, person_id: str, new: Sequence[NewFace]
+) -> None:
+    """Faces, or none, to one person by number, in any form of a collection. Raises InvalidTemplate, InvalidRecord."""
+    if new:
+        _insert(connection, found, [(person, person_id)] * len(new), new, _rows(found, new))
+        refresh(connection, found, [person])
+    log.advance(connection, found.key, log.Kind.FACES, [person])
+
+
 def _rows(collection: Row[Any], new: Sequence[NewFace]) -> Rows:
     """(n, D) rows as they are stored. Raises InvalidTemplate, InvalidRecord."""
     for face in new:
@@ -100,28 +117,51 @@ def _insert(
     new: Sequence[NewFace],
     rows: Rows,
 ) -> list[FaceRecord]:
-    now, ids = clock.now(), _ids(len(new))
-    columns = ("person_key", "id", "quality", "detail", "vector", "created_at")
+    ids = [face.id or given for face, given in zip(new, _ids(len(new)), strict=True)]
+    now = clock.now()
+    times = [now if face.created_at is None else clock.microseconds(face.created_at) for face in new]
+    columns = ("person_key", "id", "quality", "detail", "vector", "created_at", "source")
     values = [
-        (owner, id, float(face.quality), metadata_text(face.detail, "detail"), packed(row), now)
-        for (owner, _), face, id, row in zip(owners, new, ids, rows, strict=True)
+        (owner, id, float(face.quality), metadata_text(face.detail, "detail"), packed(row), at, face.source)
+        for (owner, _), face, id, row, at in zip(owners, new, ids, rows, times, strict=True)
     ]
     insert_rows(connection, faces, columns, values)
     if collection.keep_crops:
-        _keep_crops(connection, ids, new)
+        _keep_crops(connection, [owner for owner, _ in owners], ids, new)
     collections.count(connection, collection.key, faces_more=len(new))
-    created = clock.moment(now)
     return [
-        FaceRecord(id, person_id, float(face.quality), dict(face.detail), created)
-        for (_, person_id), face, id in zip(owners, new, ids, strict=True)
+        FaceRecord(id, person_id, float(face.quality), dict(face.detail), clock.moment(at))
+        for (_, person_id), face, id, at in zip(owners, new, ids, times, strict=True)
     ]
 
 
-def _keep_crops(connection: Connection, ids: Sequence[str], new: Sequence[NewFace]) -> None:
-    for id, face in zip(ids, new, strict=True):
+def _keep_crops(
+    connection: Connection, owners: Sequence[int], ids: Sequence[str], new: Sequence[NewFace]
+) -> None:
+    for owner, id, face in zip(owners, ids, new, strict=True):
         if face.crop is not None:
-            key = connection.execute(select(faces.c.key).where(faces.c.id == id)).scalar_one()
+            mine = select(faces.c.key).where(faces.c.person_key == owner, faces.c.id == id)
+            key = connection.execute(mine).scalar_one()
             connection.execute(insert(crops).values(face_key=key, image=face.crop))
+
+
+def known_sources(
+    connection: Connection, collection: str, sources: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Face id of each (person id, source) that is enrolled already. Raises UnknownCollection."""
+    found = collections.row(connection, collection)
+    wanted, known = set(sources), {}
+    owners = persons.keys_of(connection, found, sorted({person for person, _ in sources}))
+    ids = {key: person for person, key in owners.items()}
+    keys = list(ids)
+    for start in range(0, len(keys), persons.AT_ONCE):
+        query = select(faces.c.person_key, faces.c.source, faces.c.id).where(
+            faces.c.person_key.in_(keys[start : start + persons.AT_ONCE]), faces.c.source.is_not(None)
+        )
+        for owner, source, id in connection.execute(query):
+            if (ids[owner], source) in wanted:
+                known[ids[owner], source] = id
+    return known
 
 
 def _ids(count: int) -> list[str]:
@@ -159,23 +199,41 @@ def refresh(connection: Connection, collection: Row[Any], keys: Iterable[int]) -
 
 
 def merge(connection: Connection, collection: str, into: str, source: str) -> Person:
-    """Gives `into` every face of `source` and removes `source`. Raises UnknownCollection, UnknownPerson."""
+    """Gives `into` every face of `source` and removes `source`, in every form of the collection.
+
+    Raises UnknownCollection, UnknownPerson.
+    """
     found = collections.row(connection, collection)
+    kept = _merge(connection, found, into, source)
+    for sibling in collections.siblings(connection, found):
+        gone = persons.find(connection, sibling, source)
+        if gone is not None and persons.find(connection, sibling, into) is not None:
+            _merge(connection, sibling, into, source)
+        elif gone is not None:
+            persons.remove_row(connection, sibling, gone)
+    return persons.record(persons.by_key(connection, kept))
+
+
+def _merge(connection: Connection, found: Row[Any], into: str, source: str) -> int:
     kept, gone = persons.absorb(connection, found, into, source)
     refresh(connection, found, [kept])
     log.advance(connection, found.key, log.Kind.FACES, [kept, gone])
-    return persons.record(persons.by_key(connection, kept))
+    return kept
 
 
 def page(
     connection: Connection, collection: str, person_id: str, after: str | None, limit: int
 ) -> list[FaceRecord]:
-    """Faces by id, which is by time of enrolment, beyond `after`. Raises UnknownCollection, UnknownPerson."""
+    """Faces by id, which is by time of enrolment, beyond `after`.
+
+    Raises UnknownCollection, UnknownPerson, InvalidRecord.
+    """
     found = collections.row(connection, collection)
     person = persons.row(connection, found, person_id)
     columns = (faces.c.id, faces.c.quality, faces.c.detail, faces.c.created_at)
     query = select(*columns).where(faces.c.person_key == person.key).order_by(faces.c.id).limit(limit)
     if after is not None:
+        check_after(after)
         query = query.where(faces.c.id > after)
     return [
         FaceRecord(
@@ -188,9 +246,8 @@ def page(
 def _key(connection: Connection, collection: str, person_id: str, face_id: str) -> tuple[Row[Any], int, int]:
     found = collections.row(connection, collection)
     person = persons.row(connection, found, person_id)
-    key = connection.execute(
-        select(faces.c.key).where(faces.c.person_key == person.key, faces.c.id == face_id)
-    ).scalar_one_or_none()
+    mine = select(faces.c.key).where(faces.c.person_key == person.key, faces.c.id == face_id)
+    key = connection.execute(mine).scalar_one_or_none() if storable(face_id) else None
     if key is None:
         raise UnknownFace(f"person {person_id!r} of collection {collection!r} has no face {face_id[:64]!r}")
     return found, int(person.key), int(key)
@@ -206,12 +263,24 @@ def crop(connection: Connection, collection: str, person_id: str, face_id: str) 
 
 
 def remove(connection: Connection, collection: str, person_id: str, face_id: str) -> None:
-    """Raises UnknownCollection, UnknownPerson, UnknownFace."""
+    """The face, in every form of the collection. Raises UnknownCollection, UnknownPerson, UnknownFace."""
     found, person, key = _key(connection, collection, person_id, face_id)
-    connection.execute(delete(crops).where(crops.c.face_key == key))
-    connection.execute(delete(faces).where(faces.c.key == key))
+    remove_rows(connection, found, person, [key])
+    for sibling in collections.siblings(connection, found):
+        theirs = persons.find(connection, sibling, person_id)
+        if theirs is not None:
+            mine = select(faces.c.key).where(faces.c.person_key == theirs.key, faces.c.id == face_id)
+            gone = list(connection.execute(mine).scalars())
+            if gone:
+                remove_rows(connection, sibling, theirs.key, gone)
+
+
+def remove_rows(connection: Connection, found: Row[Any], person: int, keys: Sequence[int]) -> None:
+    """Faces of one person, by number, of one form of a collection; the person's template is made anew."""
+    connection.execute(delete(crops).where(crops.c.face_key.in_(keys)))
+    connection.execute(delete(faces).where(faces.c.key.in_(keys)))
     refresh(connection, found, [person])
-    collections.count(connection, found.key, faces_more=-1)
+    collections.count(connection, found.key, faces_more=-len(keys))
     log.advance(connection, found.key, log.Kind.FACES, [person])
 
 

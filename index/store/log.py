@@ -33,6 +33,13 @@ def revision(connection: Connection) -> int:
     return int(connection.execute(NEWEST).scalar_one())
 
 
+def newest(connection: Connection) -> tuple[int, str | None]:
+    """The newest revision and its token; 0 and None in an empty store."""
+    query = select(revisions.c.revision, revisions.c.token).order_by(revisions.c.revision.desc()).limit(1)
+    found = connection.execute(query).one_or_none()
+    return (0, None) if found is None else (int(found.revision), found.token)
+
+
 def advance(connection: Connection, collection: int, kind: Kind, persons: Sequence[int] = ()) -> int:
     """Writes the next revision into the log; `persons` are the keys whose searched rows changed."""
     following = revision(connection) + 1

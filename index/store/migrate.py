@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+
+from index.errors import StoreUnavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK = "migration.lock"
 
 
-def upgrade(engine: Engine, folder: Path) -> None:
-    """Runs what is missing. Processes that open the same folder at once take turns."""
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Processes that open the same folder at once upgrade one after another."""
     with (folder / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        yield
+
+
+def upgrade(engine: Engine) -> None:
+    """Runs what is missing. The caller keeps others from doing so meanwhile."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    with engine.connect() as connection, _references_unchecked(connection):
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _references_unchecked(connection: Connection) -> Iterator[None]:
+    """SQLite alters a table by making it anew and dropping the old one, which rows that refer to it forbid."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+        broken = raw.execute("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise StoreUnavailable(f"after the migration {len(broken)} rows refer to rows that are not there")
+    finally:
+        raw.execute("PRAGMA foreign_keys = ON")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from index.errors import InvalidRecord, PersonExists, UnknownPerson
-from index.record_rules import check_name, check_person, metadata_object, metadata_text
+from index.record_rules import check_after, check_name, check_person, metadata_object, metadata_text, storable
 from index.records import Metadata, NewPerson, Person
 from index.store import clock, collections, log
 from index.store.bulk import insert_rows
@@ -22,7 +22,7 @@ def create(connection: Connection, collection: str, new: NewPerson) -> Person:
     """Raises UnknownCollection, InvalidRecord, PersonExists."""
     found = collections.row(connection, collection)
     key = insert_one(connection, found, new)
-    log.advance(connection, found.key, log.Kind.PERSON)
+    log.advance(connection, found.key, log.Kind.PERSON, [key])
     return record(by_key(connection, key))
 
 
@@ -66,6 +66,8 @@ def insert_many(
 
 def find(connection: Connection, collection: Row[Any], id: str) -> Row[Any] | None:
     """The row of a person, or None."""
+    if not storable(id):
+        return None
     return connection.execute(
         select(persons).where(persons.c.collection_key == collection.key, persons.c.id == id)
     ).one_or_none()
@@ -87,6 +89,7 @@ def by_key(connection: Connection, key: int) -> Row[Any]:
 def keys_of(connection: Connection, collection: Row[Any], ids: Sequence[str]) -> dict[str, int]:
     """Number of each person that exists among `ids`."""
     known: dict[str, int] = {}
+    ids = [id for id in ids if storable(id)]
     for start in range(0, len(ids), AT_ONCE):
         query = select(persons.c.id, persons.c.key).where(
             persons.c.collection_key == collection.key, persons.c.id.in_(ids[start : start + AT_ONCE])
@@ -112,10 +115,11 @@ def get(connection: Connection, collection: str, id: str) -> Person:
 
 
 def page(connection: Connection, collection: str, after: str | None, limit: int) -> list[Person]:
-    """Persons by id, beyond `after`. Raises UnknownCollection."""
+    """Persons by id, beyond `after`. Raises UnknownCollection, InvalidRecord."""
     found = collections.row(connection, collection)
     query = select(persons).where(persons.c.collection_key == found.key).order_by(persons.c.id).limit(limit)
     if after is not None:
+        check_after(after)
         query = query.where(persons.c.id > after)
     return [record(person) for person in connection.execute(query)]
 
@@ -135,14 +139,22 @@ def change(
     if values:
         values["updated_at"] = clock.now()
         connection.execute(update(persons).where(persons.c.key == person.key).values(**values))
-        log.advance(connection, found.key, log.Kind.PERSON)
+        log.advance(connection, found.key, log.Kind.PERSON, [person.key])
     return get(connection, collection, id)
 
 
 def remove(connection: Connection, collection: str, id: str) -> None:
-    """The person with every face and crop. Raises UnknownCollection, UnknownPerson."""
+    """The person with every face and crop, in every form of the collection. Raises UnknownCollection, UnknownPerson."""
     found = collections.row(connection, collection)
-    person = row(connection, found, id)
+    remove_row(connection, found, row(connection, found, id))
+    for sibling in collections.siblings(connection, found):
+        theirs = find(connection, sibling, id)
+        if theirs is not None:
+            remove_row(connection, sibling, theirs)
+
+
+def remove_row(connection: Connection, found: Row[Any], person: Row[Any]) -> None:
+    """The person with every face and crop, of one form of a collection."""
     its_faces = select(faces.c.key).where(faces.c.person_key == person.key)
     connection.execute(delete(crops).where(crops.c.face_key.in_(its_faces)))
     gone = connection.execute(delete(faces).where(faces.c.person_key == person.key)).rowcount

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from index.errors import IdempotencyConflict, ReplayedReceipt
+from index.record_rules import check_receipt, storable
 from index.records import Receipt, StoredReceipt
 from index.store import clock
 from index.store.schema import receipts
@@ -14,6 +15,8 @@ from index.store.schema import receipts
 
 def find(connection: Connection, scope: str, key: str) -> StoredReceipt | None:
     """What is stored under a key, if anything."""
+    if not storable(scope) or not storable(key):
+        return None
     row = connection.execute(
         select(receipts.c.digest, receipts.c.answer).where(receipts.c.scope == scope, receipts.c.key == key)
     ).one_or_none()
@@ -21,7 +24,10 @@ def find(connection: Connection, scope: str, key: str) -> StoredReceipt | None:
 
 
 def claim(connection: Connection, receipt: Receipt) -> None:
-    """Returns when the key is new. Raises ReplayedReceipt (same request), IdempotencyConflict (another)."""
+    """Returns when the key is new. Raises ReplayedReceipt (same request), IdempotencyConflict (another),
+    InvalidRecord.
+    """
+    check_receipt(receipt.scope, receipt.key, receipt.digest)
     known = find(connection, receipt.scope, receipt.key)
     if known is None:
         return

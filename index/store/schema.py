@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 NAMES = {
@@ -30,11 +31,14 @@ metadata = MetaData(naming_convention=NAMES)
 # still holds a deleted person's number would then answer with somebody else.
 Key = BigInteger().with_variant(Integer, "sqlite")
 
+# Listed in order and paged through: by code point everywhere, not by the language of a PostgreSQL database.
+Id = String(255).with_variant(String(255, collation="C"), "postgresql")
+
 collections = Table(
     "collections",
     metadata,
     Column("key", Key, primary_key=True),
-    Column("id", String(255), nullable=False, unique=True),
+    Column("id", Id, nullable=False),
     Column("contract_id", String(255), nullable=False),
     Column("dimension", Integer, nullable=False),
     Column("fusion", String(16), nullable=False),
@@ -46,6 +50,14 @@ collections = Table(
     Column("revision", BigInteger, nullable=False),
     Column("persons", Integer, nullable=False),
     Column("faces", Integer, nullable=False),
+    Column(
+        "role", String(16), nullable=False, server_default="live"
+    ),  # of several with one id: live is the one seen
+    Column(
+        "synced", BigInteger, nullable=False, server_default="0"
+    ),  # revision up to which it equals the live one
+    Column("whole", Boolean, nullable=False, server_default=true()),  # it was in step with the live one once
+    UniqueConstraint("id", "role"),
     sqlite_autoincrement=True,
 )
 
@@ -54,7 +66,7 @@ persons = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("collection_key", Key, ForeignKey("collections.key"), nullable=False),
-    Column("id", String(255), nullable=False),
+    Column("id", Id, nullable=False),
     Column("name", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("faces", Integer, nullable=False),
@@ -72,12 +84,14 @@ faces = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("person_key", Key, ForeignKey("persons.key"), nullable=False),
-    Column("id", String(32), nullable=False, unique=True),
+    Column("id", String(32), nullable=False),
     Column("quality", Float, nullable=False),
     Column("detail", Text, nullable=False),
     Column("vector", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("source", String(64)),  # digest of the photo it came from, where a job enrolled it
     Index(None, "person_key"),
+    UniqueConstraint("person_key", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -112,4 +126,64 @@ receipts = Table(
     Column("digest", String(128), nullable=False),
     Column("answer", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("collection", String(255)),
+    Column("owner", String(255), nullable=False),  # id of the key that made it
+    Column("options", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("sealed", Boolean, nullable=False),  # no item is to come
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("pending_bytes", BigInteger, nullable=False),  # of uploads that are not settled
+    Column("result", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("lease", String(32)),  # of whoever plans or finishes it
+    Column("lease_until", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),  # jobs take turns: the one that waited longest is next
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+job_items = Table(
+    "job_items",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("job_key", Key, ForeignKey("jobs.key"), nullable=False),
+    Column("item", String(1024), nullable=False),  # the caller's own key
+    Column("payload", Text, nullable=False),
+    Column("upload", LargeBinary),  # removed when the item is settled
+    Column("state", String(16), nullable=False),
+    Column("lease", String(32)),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("settled_at", BigInteger),
+    UniqueConstraint("job_key", "item"),
+    Index(None, "job_key", "state", "key"),
+    Index(None, "lease"),
+    sqlite_autoincrement=True,
+)
+
+job_findings = Table(
+    "job_findings",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("job_key", Key, ForeignKey("jobs.key"), nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "job_key", "key"),
+    sqlite_autoincrement=True,
 )

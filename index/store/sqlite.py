@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from index.errors import StoreUnavailable
 from index.store import log
-from index.store.migrate import upgrade
+from index.store.migrate import turn, upgrade
 
 FILE = "gallery.sqlite3"
 BUSY_MS = 30_000
@@ -29,7 +30,8 @@ class SqliteStore:
         self._engine = _engine(folder / FILE, busy_ms)
         self._writing = threading.Lock()
         try:
-            upgrade(self._engine, folder)
+            with turn(folder):
+                upgrade(self._engine)
         except DBAPIError as error:
             self._engine.dispose()
             raise StoreUnavailable(f"{folder / FILE} cannot be opened: {error.orig}") from error
@@ -48,6 +50,13 @@ class SqliteStore:
             with connection.begin():
                 yield connection
 
+    def work(self) -> AbstractContextManager[Connection]:
+        """See TemplateStore.work: SQLite has one writer at a time, whatever is written."""
+        return self.write()
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        """See TemplateStore.listen. SQLite tells nobody."""
+
     def revision(self) -> int:
         """See TemplateStore.revision."""
         with self.read() as connection:
@@ -60,7 +69,11 @@ class SqliteStore:
 
 def _engine(file: Path, busy_ms: int) -> Engine:
     engine = create_engine(
-        f"sqlite:///{file}", pool_size=32, max_overflow=64, connect_args={"check_same_thread": False}
+        f"sqlite:///{file}",
+        pool_size=32,
+        max_overflow=64,
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,  # templates and names stay out of every error
     )
 
     @event.listens_for(engine, "connect")

@@ -9,6 +9,7 @@ revision = "0001"
 down_revision = None
 
 KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+ID = sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -16,7 +17,7 @@ def upgrade() -> None:
     op.create_table(
         "collections",
         sa.Column("key", KEY, primary_key=True),
-        sa.Column("id", sa.String(255), nullable=False, unique=True),
+        sa.Column("id", ID, nullable=False, unique=True),
         sa.Column("contract_id", sa.String(255), nullable=False),
         sa.Column("dimension", sa.Integer, nullable=False),
         sa.Column("fusion", sa.String(16), nullable=False),
@@ -34,7 +35,7 @@ def upgrade() -> None:
         "persons",
         sa.Column("key", KEY, primary_key=True),
         sa.Column("collection_key", KEY, sa.ForeignKey("collections.key"), nullable=False),
-        sa.Column("id", sa.String(255), nullable=False),
+        sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("metadata", sa.Text, nullable=False),
         sa.Column("faces", sa.Integer, nullable=False),
