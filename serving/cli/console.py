@@ -47,7 +47,7 @@ ApiKey = Annotated[
 ]
 Home = Annotated[
     Path | None,
-    typer.Option(help="Data folder, without --url. [default: COCIRCLE_HOME or ~/.local/share/cocircle]"),
+    typer.Option(help="Data folder, without --url.", show_default="COCIRCLE_HOME or ~/.local/share/cocircle"),
 ]
 Pack = Annotated[str | None, typer.Option(help="Model pack, without --url: a name or a folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of words.")]

@@ -18,7 +18,7 @@ import typer
 
 from evaluation.datasets.att import AttPhoto, att_faces
 from evaluation.datasets.images import DatasetError
-from evaluation.identification import Identification, Outcome, identification
+from evaluation.identification.best_candidate import Identification, Outcome, identification
 from serving.cli.console import EXIT_ERROR, Json, err, out, photo_progress, tell_error, told_errors
 from serving.cli.enroll import Photo, Report, enrol_photos
 from serving.client import ApiFailure, Client
@@ -52,7 +52,8 @@ class Figures:
 def demo(
     home: Annotated[Path, typer.Option(help="Data folder of the demo's own service.")] = Path(".demo"),
     keep: Annotated[
-        bool | None, typer.Option(help="Leave the service up to look at its page. [default: on a terminal]")
+        bool | None,
+        typer.Option(help="Leave the service up to look at its page.", show_default="on a terminal"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -18,10 +18,12 @@ from serving.settings import Settings, read_settings
 def serve(
     home: Home = None,
     pack: Pack = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. [default: 8080]")] = None,
-    engine: Annotated[str | None, typer.Option(help="faiss-cpu or faiss-gpu. [default: faiss-cpu]")] = None,
-    provider: Annotated[str | None, typer.Option(help="cpu or cuda. [default: cpu]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8080")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="faiss-cpu or faiss-gpu.", show_default="faiss-cpu")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="cpu")] = None,
 ) -> None:
     """Runs the REST service and its page. Every other setting is a COCIRCLE_* variable (docs/deploy.md)."""
     with told_errors():

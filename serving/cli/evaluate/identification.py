@@ -54,11 +54,12 @@ def megaface(
     probe_list: Annotated[
         Path | None,
         typer.Option(
-            help="Which probes count: JSON or a path a line. [default: found in DIR]", metavar="FILE"
+            help="Which probes count: JSON or a path a line.", show_default="found in DIR", metavar="FILE"
         ),
     ] = None,
     distractor_list: Annotated[
-        Path | None, typer.Option(help="Which distractors count. [default: found in DIR]", metavar="FILE")
+        Path | None,
+        typer.Option(help="Which distractors count.", show_default="found in DIR", metavar="FILE"),
     ] = None,
     probe_noise: Annotated[
         list[Path] | None,
@@ -71,12 +72,12 @@ def megaface(
     size: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, help="Distractors, beside all; may be given several times. [default: 10, 100, ...]"
+            min=1, help="Distractors, beside all; may be given several times.", show_default="10, 100, ..."
         ),
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(min=0, help="Of the nested subsets; may be given several times. [default: 0]"),
+        typer.Option(min=0, help="Of the nested subsets; may be given several times.", show_default="0"),
     ] = None,
     aligned: Aligned = False,
 ) -> list[ProtocolResult]:

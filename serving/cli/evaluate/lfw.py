@@ -38,7 +38,9 @@ def evaluate_lfw(
     pack: Packs = None,
     flip: Annotated[
         bool | None,
-        typer.Option("--flip/--no-flip", help="Average with the mirrored crop. [default: as the pack says]"),
+        typer.Option(
+            "--flip/--no-flip", help="Average with the mirrored crop.", show_default="as the pack says"
+        ),
     ] = None,
     report: Page = None,
     results: Results = None,

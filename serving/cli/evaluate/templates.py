@@ -45,7 +45,7 @@ def ytf(
         ),
     ],
     frames: Annotated[
-        Frames | None, typer.Option(help="Which of the two. [default: aligned, where they are there]")
+        Frames | None, typer.Option(help="Which of the two.", show_default="aligned, where they are there")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take one frame in so many.")] = 1,
 ) -> list[ProtocolResult]:

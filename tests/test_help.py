@@ -1,4 +1,4 @@
-"""The help of training's commands: what stands in the source is what a reader sees."""
+"""The help of every command: what stands in the source is what a reader sees."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ import typer
 from rich.text import Text
 from typer.testing import CliRunner
 
-from training.cli.data import data_app
-from training.cli.export import export
-from training.cli.reproduce import reproduce_app
-from training.cli.train import train
-
-app = typer.Typer()
-app.command("train")(train)
-app.command("export")(export)
-app.add_typer(data_app, name="data")
-app.add_typer(reproduce_app, name="reproduce")
+from serving.cli import app
 
 
 def helps() -> Iterator[tuple[str, str]]:
@@ -37,7 +28,7 @@ def helps() -> Iterator[tuple[str, str]]:
 
 def test_no_word_of_a_help_is_taken_for_a_style() -> None:
     found = dict(helps())
-    assert {"train run", "data inspect report", "reproduce coco-mnist seeds"} <= found.keys()
+    assert {"train run", "data inspect report", "reproduce coco-mnist seeds", "serve port"} <= found.keys()
     assert [where for where, text in found.items() if Text.from_markup(text).plain != text] == []
 
 
@@ -48,6 +39,8 @@ def test_no_word_of_a_help_is_taken_for_a_style() -> None:
         ("export", "[default: (the folder's)]"),
         ("export", "[default: (the run's data)]"),
         ("data inspect", "[default: (beside shards written here)]"),
+        ("serve", "[default: (127.0.0.1)]"),
+        ("evaluate lfw", "[default: (as the pack says)]"),
     ],
 )
 def test_a_default_in_words_stands_in_the_help(command: str, default: str) -> None:
