@@ -31,7 +31,7 @@ LOSSES: dict[str, dict[str, Any]] = {
 BATCH = 64
 
 
-def config_of(loss: dict[str, Any], data: Path, epochs: float) -> RunConfig:
+def config_of(loss: dict[str, Any], data: Path, epochs: float, threads: int) -> RunConfig:
     return checked(
         {
             "data": {"records": str(data / "celeba-faces")},
@@ -40,7 +40,7 @@ def config_of(loss: dict[str, Any], data: Path, epochs: float) -> RunConfig:
             "optimisation": {"batch": BATCH, "epochs": epochs, "lr": 0.1, "amp": "bf16"},
             "validation": {"pairs": {"lfw": str(data / "lfw")}, "every": 461},
             "saving": {"every": 200},
-            "threads": os.cpu_count() or 1,
+            "threads": threads,
         }
     )
 
@@ -85,9 +85,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=5.0)
     parser.add_argument("--out", type=Path, default=Path("runs/losses"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     for name in asked.names:
-        Run(config_of(LOSSES[name], asked.data, asked.epochs), asked.out / name, Ranks(), Lines(name)).go()
+        config = config_of(LOSSES[name], asked.data, asked.epochs, asked.threads)
+        Run(config, asked.out / name, Ranks(), Lines(name)).go()
     print("| loss | first | mean of the last 100 steps | LFW, % | images/s |\n|---|---|---|---|---|")
     for name in asked.names:
         print(row(name, asked.out / name))

@@ -106,12 +106,13 @@ class Follower:
             self._rebuild(connection, key, newest)
         elif at < newest:
             space = searched.space(row)
-            persons = log.touched_persons(connection, key, at)
-            if len(persons) > max(REPLAYED_AT_MOST, self._engine.stats(key).rows // 2):
+            changes = log.changes(connection, key, at)
+            many = len(changes.persons) > max(REPLAYED_AT_MOST, self._engine.stats(key).rows // 2)
+            if many or changes.rebuild:
                 self._rebuild(connection, key, newest)
                 return
-            rows = searched.of_persons(connection, space, persons)
-            self._engine.apply(space, np.array(persons, np.int64), rows, newest)
+            rows = searched.of_persons(connection, space, changes.persons)
+            self._engine.apply(space, np.array(changes.persons, np.int64), rows, newest)
 
     def _rebuild(self, connection: Connection, key: int, newest: int) -> None:
         row = collections.by_key(connection, key)

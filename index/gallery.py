@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from types import TracebackType
@@ -29,6 +30,7 @@ from index.follower import Follower
 from index.forms import Forms
 from index.job_records import Claim
 from index.jobs import Jobs
+from index.reading import Reading
 from index.records import (
     Candidate,
     Collection,
@@ -70,7 +72,7 @@ class Gallery:
     processes.
 
     Every write is one transaction of the store, on the disk before it returns, and is seen by every search
-    that starts afterwards, here or in another process on the same folder. With a receipt, a write that was
+    that starts afterwards, here or in another process on the same store. With a receipt, a write that was
     done before raises ReplayedReceipt (same request) or IdempotencyConflict (another one) and writes nothing.
     Errors are those of `index.errors`; EngineBehind with `write_committed` says the write is durable and will
     be searchable.
@@ -213,7 +215,7 @@ class Gallery:
         self, collection: str, into: str, source: str, receipt: Receipt | None = None
     ) -> Person:
         """`into` gets every face of `source`, keeps its own name and metadata; `source` is gone."""
-        return self._write(receipt, lambda c: faces.merge(c, collection, into, source))
+        return self._write(receipt, lambda c: faces.merge(c, collection, into, [source]))
 
     # Faces
 
@@ -272,6 +274,10 @@ class Gallery:
         """The person's template is made anew; without a face left the person stays and is not found."""
         self._write(receipt, lambda c: faces.remove(c, collection, person_id, face_id))
 
+    def known_sources(self, collection: str, sources: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Face id of each (person id, source) that is enrolled. Raises UnknownCollection."""
+        return self._read(lambda c: faces.known_sources(c, collection, sources))
+
     # Search
 
     def identify(
@@ -303,6 +309,7 @@ class Gallery:
             named = self._named(hits, Fusion(found.fusion) is Fusion.SAMPLES)
             if named is not None:
                 return named
+            self._follower.follow()
 
     def _search(self, key: int, units: Float32, limit: int, threshold: float) -> list[Hits]:
         if self._pool is None or len(units) <= PROBES_A_THREAD:
@@ -373,6 +380,22 @@ class Gallery:
         return settled
 
     # Everything else
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """One moment of the store for the whole block. A long block holds up nobody but the store's own tidying."""
+        with self._store.read() as connection:
+            yield Reading(connection)
+
+    def snapshot(self, collection: str) -> bool:
+        """Writes a snapshot of what the store holds now; False where another process is writing one.
+
+        Raises UnknownCollection, EngineBehind.
+        """
+        with self._store.read() as connection:
+            key = collections.row(connection, collection).key
+        self._follower.follow()
+        return self._follower.snapshot(key)
 
     def receipt(self, scope: str, key: str) -> StoredReceipt | None:
         """What an idempotency key was used for, if it was."""

@@ -76,9 +76,10 @@ class Jobs:
         *,
         collection: str | None = None,
         state: JobState | None = None,
+        owner: str | None = None,
     ) -> list[Job]:
         """Newest first, those made before the job `before`."""
-        return self._read(lambda c: jobs.page(c, before, limit, collection, state))
+        return self._read(lambda c: jobs.page(c, before, limit, collection, state, owner))
 
     def items(
         self, id: str, after: int | None = None, limit: int = 100, state: ItemState | None = None
@@ -134,17 +135,17 @@ class Jobs:
     def claim_plan(self, suits: Suits = _any, worker: str = "") -> Claim | None:
         """A job that waits to be planned."""
         waiting = table.c.state == str(JobState.WAITING)
-        return self._work(lambda c: jobs.claim_whole(c, waiting, suits, worker))
+        return self._claim(lambda c: jobs.claim_whole(c, waiting, suits, worker))
 
     def claim_items(self, most: Callable[[Job], int], worker: str = "") -> Claim | None:
         """Items of one job, as many as `most` says of it; 0 where this worker cannot do it. Jobs take turns."""
-        return self._work(lambda c: job_items.claim(c, most, worker))
+        return self._claim(lambda c: job_items.claim(c, most, worker))
 
     def claim_finish(self, suits: Suits = _any, worker: str = "") -> Claim | None:
         """A job of which every item is settled."""
         settled = table.c.done + table.c.rejected + table.c.failed
         wanted = and_(table.c.state == str(JobState.RUNNING), settled >= table.c.total)
-        return self._work(lambda c: jobs.claim_whole(c, wanted, suits, worker))
+        return self._claim(lambda c: jobs.claim_whole(c, wanted, suits, worker))
 
     def release(self, worker: str) -> None:
         """Frees at once what a process held that is known to be dead; its leases would end later by themselves."""
@@ -193,6 +194,10 @@ class Jobs:
     def _read(self, ask: Callable[[Connection], T]) -> T:
         with self._store.read() as connection:
             return ask(connection)
+
+    def _claim(self, take: Callable[[Connection], Claim | None]) -> Claim | None:
+        # Idle workers ask all the time, and a claim takes a turn among the writers.
+        return self._work(take) if self._read(jobs.any_active) else None
 
     def _work(self, take: Callable[[Connection], T]) -> T:
         with self._store.work() as connection:

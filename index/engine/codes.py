@@ -1,6 +1,6 @@
-"""Short codes of rows: a product quantiser of 4 bits for every 4 dimensions, scanned by Faiss in registers.
+"""Short codes of rows: a product quantiser of 4 bits for every 2 or 4 dimensions, scanned by Faiss in registers.
 
-Why these: benchmarks/codes.py compares them with RaBitQ codes on real embeddings.
+Why these: benchmarks/codes.py compares them with each other and with RaBitQ codes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ BITS = 4
 SAMPLE = 20_000
 """Rows the quantiser is trained on; it learns 16 centroids a part, more rows change nothing."""
 ENCODED_AT_ONCE = 16_384
+NARROW_UP_TO = 128
+"""Most dimensions of which only two share a code. Cosines of strangers spread as 1 over the root of the dimension: with
+few, the nearest of many strangers come close to the mate of a bad photo, and coarse codes confuse the two."""
 
 
 class Coder:
@@ -31,6 +34,11 @@ class Coder:
         self.centroids = np.ascontiguousarray(centroids, np.float32)
         self._pq = faiss.ProductQuantizer(parts * width, parts, BITS)
         faiss.copy_array_to_vector(self.centroids.ravel(), self._pq.centroids)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of one row's code."""
+        return int(self._pq.code_size)
 
     @classmethod
     def train(cls, rows: Float32) -> Coder:
@@ -72,8 +80,9 @@ class _CodeScanner:
 
 
 def part_width(dimension: int) -> int:
-    """Dimensions that share one 4-bit code: 4, or 2 or 1 where 4 does not divide the dimension."""
-    return next(width for width in (4, 2, 1) if dimension % width == 0)
+    """Dimensions that share one 4-bit code: 4, 2 up to NARROW_UP_TO, or the next less that divides the dimension."""
+    widths = (2, 1) if dimension <= NARROW_UP_TO else (4, 2, 1)
+    return next(width for width in widths if dimension % width == 0)
 
 
 def encoded(coder: Coder, count: int, block: Callable[[slice], Float32]) -> NDArray[np.uint8]:

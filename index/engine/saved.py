@@ -142,8 +142,13 @@ def _contents(
         if segment.rows.shape != shape or segment.rows.dtype != DTYPES[space.precision]:
             raise BadSnapshot(f"{spec.file} has rows of {segment.rows.dtype} {segment.rows.shape}")
         segments.append(segment)
-    if coder is None and any(segment.codes is not None for segment in segments):
-        raise BadSnapshot("there are codes without the coder that made them")
+    for codes in (segment.codes for segment in segments if segment.codes is not None):
+        if coder is None:
+            raise BadSnapshot("there are codes without the coder that made them")
+        if codes.dtype != np.uint8 or codes.shape[1:] != (coder.code_bytes,):
+            raise BadSnapshot(
+                f"codes of {codes.dtype} {codes.shape} are not of {coder.code_bytes} bytes a row"
+            )
     return tuple(segments), coder
 
 

@@ -18,19 +18,32 @@ SLACK = 16
 ROUNDING = 1e-3
 """No exact scanner's score differs from the exact cosine by more."""
 
+WIDER = 4
+"""How many times as many rows are taken where those chosen do not suffice."""
+SURE = 4.5
+"""Standard deviations of the codes' errors by which the best candidate must lie above the rows that were left out."""
+
 Choose = Callable[[Segment], Scanner]
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """Rows of one block that may be nearest to one probe. worst: their lowest score, -2 when they are all."""
+    """Rows of one block that may be nearest to one probe.
+
+    asked: rows taken of the scanner. worst: the lowest score among them, -2 when they are all rows of the block.
+    errors: the exact cosines (m,) less the scores of a scanner of codes; None where the scanner is exact.
+    """
 
     persons: NDArray[np.int64]
     keys: NDArray[np.int64]
     cosines: Float32
-    exact: bool
     asked: int
     worst: float
+    errors: Float32 | None
+
+    @property
+    def exact(self) -> bool:
+        return self.errors is None
 
 
 def search(
@@ -39,19 +52,22 @@ def search(
     """At most `limit` persons of at least `threshold` for each unit probe of (n, D) float32.
 
     choose: the scanner of a segment. candidates: rows taken from a scanner of codes. Where the rows chosen do
-    not suffice (dead ones, many of one person), those probes are searched again for four times as many.
+    not suffice (dead ones, many of one person), those probes are searched again for four times as many; once
+    also where the best of them is too little above the rows that the codes left out.
     """
     hits: list[Hits | None] = [None] * len(probes)
     open_probes = np.arange(len(probes))
-    exact_k, codes_k = limit + SLACK, max(candidates, limit + SLACK)
+    exact_k, least = limit + SLACK, max(candidates, limit + SLACK)
+    codes_k = least
     while len(open_probes):
         pools = _pools(view, probes[open_probes], exact_k, codes_k, choose)
         for number, mine in zip(open_probes.tolist(), pools, strict=True):
             found = _group(mine, limit, threshold)
-            if _suffices(mine, found, limit, threshold):
+            looked_twice = codes_k > least
+            if _suffices(mine, found, limit, threshold) and (looked_twice or _sure(mine, found, threshold)):
                 hits[number] = found
         open_probes = np.array([number for number, done in enumerate(hits) if done is None], np.int64)
-        exact_k, codes_k = 4 * exact_k, 4 * codes_k
+        exact_k, codes_k = WIDER * exact_k, WIDER * codes_k
     return [done for done in hits if done is not None]
 
 
@@ -68,7 +84,7 @@ def _pools(view: View, probes: Float32, exact_k: int, codes_k: int, choose: Choo
         whole = k == len(segment)
         for mine, probe, score, position in zip(pools, probes, scores, positions, strict=True):
             worst = -2.0 if whole else float(score[-1])
-            mine.append(_judged(view, segment, probe, position, True, k, worst))
+            mine.append(_judged(view, segment, probe, position, k, worst))
     for number, mine in enumerate(pools):
         mine.extend(_coded_pools(view, coded, number, probes[number], codes_k))
     if view.end:
@@ -88,12 +104,14 @@ def _coded_pools(
     if not coded:
         return []
     scores = np.concatenate([score[number] for _, score, _ in coded])
-    floor = -np.inf if len(scores) <= k else np.partition(scores, len(scores) - k)[len(scores) - k]
+    last = max(0, len(scores) - k)
+    floor = np.partition(scores, last)[last]
     pools = []
     for segment, score, position in coded:
-        chosen = position[number][(score[number] >= floor) & (position[number] >= 0)]
+        taken = (score[number] >= floor) & (position[number] >= 0)
+        chosen = position[number][taken]
         worst = -2.0 if len(chosen) == len(segment) else float(floor)
-        pools.append(_judged(view, segment, probe, chosen, False, len(chosen), worst))
+        pools.append(_judged(view, segment, probe, chosen, len(chosen), worst, score[number][taken]))
     return pools
 
 
@@ -102,13 +120,16 @@ def _judged(
     segment: Segment,
     probe: Float32,
     positions: NDArray[np.int64],
-    exact: bool,
     asked: int,
     worst: float,
+    by_code: Float32 | None = None,
 ) -> _Pool:
-    alive = positions[segment.died[positions] > view.at]
+    """The living rows at `positions`. by_code: their scores, where codes chose them."""
+    living = segment.died[positions] > view.at
+    alive = positions[living]
     exact_cosines = cosines(widened(segment.rows[alive]), probe)
-    return _Pool(segment.persons[alive], segment.keys[alive], exact_cosines, exact, asked, worst)
+    errors = None if by_code is None else exact_cosines - by_code[living]
+    return _Pool(segment.persons[alive], segment.keys[alive], exact_cosines, asked, worst, errors)
 
 
 def _delta_pools(view: View, probes: Float32, k: int) -> list[_Pool]:
@@ -122,7 +143,7 @@ def _delta_pools(view: View, probes: Float32, k: int) -> list[_Pool]:
         alive = position[score > -2.0]
         worst = -2.0 if k == end else float(score[-1])
         exact_cosines = cosines(delta.rows[alive], probe)
-        pools.append(_Pool(delta.persons[alive], delta.keys[alive], exact_cosines, True, k, worst))
+        pools.append(_Pool(delta.persons[alive], delta.keys[alive], exact_cosines, k, worst, None))
     return pools
 
 
@@ -156,3 +177,17 @@ def _suffices(pools: list[_Pool], found: Hits, limit: int, threshold: float) -> 
         return False
     lowest = min(float(pool.cosines.min()) for pool in coded if len(pool.cosines))
     return full or lowest < threshold
+
+
+def _sure(pools: list[_Pool], found: Hits, threshold: float) -> bool:
+    """Whether no row that the codes left out is at all likely to be better than the best of `found`.
+
+    How far codes are off for this very probe is known from the rows they chose, whose exact cosines are known too.
+    """
+    cut = [(pool.worst, pool.errors) for pool in pools if pool.errors is not None and pool.worst > -2.0]
+    if not any(len(errors) for _, errors in cut):
+        return True
+    errors = np.concatenate([errors for _, errors in cut])
+    left_out = max(worst for worst, _ in cut) + float(errors.mean())
+    best_found = float(found.cosines[0]) if len(found.cosines) else threshold
+    return best_found > left_out + SURE * float(errors.std())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -53,15 +53,22 @@ def add(
         key = persons.insert_one(connection, found, person)
     else:
         key = persons.row(connection, found, person_id).key
-    records = _insert(connection, found, [(key, person_id)] * len(new), new, _rows(found, new))
+    records = insert_faces(connection, found, [(key, person_id)] * len(new), new, _rows(found, new))
     refresh(connection, found, [key])
     return Written(log.advance(connection, found.key, log.Kind.FACES, [key]), records)
 
 
 def add_many(
-    connection: Connection, collection: str, items: Sequence[tuple[str, NewFace]], contract_id: str
+    connection: Connection,
+    collection: str,
+    items: Sequence[tuple[str, NewFace]],
+    contract_id: str,
+    names: Mapping[str, str] | None = None,
 ) -> Written:
-    """Faces of many persons, who are made where they are missing. All or nothing; errors as `add`."""
+    """Faces of many persons, who are made where they are missing. All or nothing; errors as `add`.
+
+    names: of persons that are made here, by their ids.
+    """
     found = collections.row_for(connection, collection, contract_id)
     rows = _rows(found, [face for _, face in items])
     places: dict[str, list[int]] = {}
@@ -69,17 +76,18 @@ def add_many(
         places.setdefault(person_id, []).append(place)
     known = persons.keys_of(connection, found, list(places))
     keys = dict(known)
-    missing = [NewPerson(id) for id in places if id not in known]
+    named = names or {}
+    missing = [NewPerson(id, named.get(id, "")) for id in places if id not in known]
     if missing:
         templates = []
         for new in missing:
             check_person(new)
             mine = places[new.id]
-            template = _template(rows[mine], [items[place][1].quality for place in mine])
+            template = template_of(rows[mine], [items[place][1].quality for place in mine])
             templates.append((len(mine), template))
         keys.update(persons.insert_many(connection, found, missing, templates))
     owners = [(keys[person_id], person_id) for person_id, _ in items]
-    records = _insert(connection, found, owners, [face for _, face in items], rows)
+    records = insert_faces(connection, found, owners, [face for _, face in items], rows)
     refresh(connection, found, known.values())
     return Written(log.advance(connection, found.key, log.Kind.FACES, list(keys.values())), records)
 
@@ -89,7 +97,7 @@ def add_to_row(
 ) -> None:
     """Faces, or none, to one person by number, in any form of a collection. Raises InvalidTemplate, InvalidRecord."""
     if new:
-        _insert(connection, found, [(person, person_id)] * len(new), new, _rows(found, new))
+        insert_faces(connection, found, [(person, person_id)] * len(new), new, _rows(found, new))
         refresh(connection, found, [person])
     log.advance(connection, found.key, log.Kind.FACES, [person])
 
@@ -102,7 +110,7 @@ def _rows(collection: Row[Any], new: Sequence[NewFace]) -> Rows:
     return stored(units, Precision(collection.precision))
 
 
-def _template(rows: Rows, weights: Sequence[float]) -> bytes:
+def template_of(rows: Rows, weights: Sequence[float]) -> bytes:
     """The stored mean of a person's stored samples (n, D)."""
     if len(rows) == 1:
         return packed(rows[0])
@@ -110,13 +118,14 @@ def _template(rows: Rows, weights: Sequence[float]) -> bytes:
     return packed(mean[0].astype(rows.dtype))
 
 
-def _insert(
+def insert_faces(
     connection: Connection,
     collection: Row[Any],
     owners: Sequence[tuple[int, str]],
     new: Sequence[NewFace],
     rows: Rows,
 ) -> list[FaceRecord]:
+    """Checked faces with their stored rows (n, D), each to its (number, id) of a person; no template is made anew."""
     ids = [face.id or given for face, given in zip(new, _ids(len(new)), strict=True)]
     now = clock.now()
     times = [now if face.created_at is None else clock.microseconds(face.created_at) for face in new]
@@ -185,7 +194,7 @@ def refresh(connection: Connection, collection: Row[Any], keys: Iterable[int]) -
         for key, group in groupby(connection.execute(query), key=lambda sample: int(sample.person_key)):
             samples = list(group)
             rows = unpacked([sample.vector for sample in samples], collection.dimension, precision)
-            template = _template(rows, [sample.quality for sample in samples])
+            template = template_of(rows, [sample.quality for sample in samples])
             changes.append({"person": key, "n": len(samples), "mean": template, "now": now})
             empty.discard(key)
         changes.extend({"person": key, "n": 0, "mean": None, "now": now} for key in empty)
@@ -198,26 +207,29 @@ def refresh(connection: Connection, collection: Row[Any], keys: Iterable[int]) -
         )
 
 
-def merge(connection: Connection, collection: str, into: str, source: str) -> Person:
-    """Gives `into` every face of `source` and removes `source`, in every form of the collection.
+def merge(connection: Connection, collection: str, into: str, sources: Sequence[str]) -> Person:
+    """Gives `into` every face of `sources` and removes these, in every form of the collection.
 
     Raises UnknownCollection, UnknownPerson.
     """
     found = collections.row(connection, collection)
-    kept = _merge(connection, found, into, source)
+    kept = _merge(connection, found, into, sources)
     for sibling in collections.siblings(connection, found):
-        gone = persons.find(connection, sibling, source)
-        if gone is not None and persons.find(connection, sibling, into) is not None:
-            _merge(connection, sibling, into, source)
-        elif gone is not None:
-            persons.remove_row(connection, sibling, gone)
+        there = persons.keys_of(connection, sibling, [into, *sources])
+        gone = [source for source in sources if source in there]
+        if gone and into in there:
+            _merge(connection, sibling, into, gone)
+            continue
+        for source in gone:
+            persons.remove_row(connection, sibling, persons.row(connection, sibling, source))
     return persons.record(persons.by_key(connection, kept))
 
 
-def _merge(connection: Connection, found: Row[Any], into: str, source: str) -> int:
-    kept, gone = persons.absorb(connection, found, into, source)
+def _merge(connection: Connection, found: Row[Any], into: str, sources: Sequence[str]) -> int:
+    pairs = [persons.absorb(connection, found, into, source) for source in sources]
+    kept = pairs[0][0]
     refresh(connection, found, [kept])
-    log.advance(connection, found.key, log.Kind.FACES, [kept, gone])
+    log.advance(connection, found.key, log.Kind.FACES, [kept, *(gone for _, gone in pairs)])
     return kept
 
 

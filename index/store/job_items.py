@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from index.errors import JobConflict, LeaseLost
 from index.job_records import (
@@ -102,7 +102,7 @@ def claim(connection: Connection, most: Callable[[Job], int], worker: str) -> Cl
     for found in jobs.active(connection):
         job = jobs.record(found)
         wanted = most(job)
-        if not wanted:
+        if not wanted or not jobs.still_active(connection, found):
             continue
         rows = _waiting(connection, found, now, wanted)
         lost = [row for row in rows if row.attempts >= jobs.CLAIMED_AT_MOST]
@@ -165,8 +165,15 @@ def settle(
     connection: Connection, claim: Claim, outcomes: Sequence[Outcome], findings: Sequence[Values]
 ) -> None:
     """What became of claimed items, all of them still held by this claim. Raises LeaseLost."""
+    found = require(connection, claim, [outcome.key for outcome in outcomes])
+    _write(connection, found, outcomes)
+    found_rows = [(found.key, values_text(body, "a finding")) for body in findings]
+    insert_rows(connection, job_findings, ("job_key", "body"), found_rows)
+
+
+def require(connection: Connection, claim: Claim, keys: Sequence[int]) -> Row[Any]:
+    """The row of the job, whose items of these numbers are still held by the claim. Raises LeaseLost."""
     found = jobs.held(connection, claim)
-    keys = [outcome.key for outcome in outcomes]
     mine = 0
     for start in range(0, len(keys), AT_ONCE):
         query = select(func.count()).where(
@@ -179,29 +186,38 @@ def settle(
         raise LeaseLost(
             f"{len(keys) - mine} of {len(keys)} items of job {found.id} are no longer held; nothing was written"
         )
-    _write(connection, found, outcomes)
-    found_rows = [(found.key, values_text(body, "a finding")) for body in findings]
-    insert_rows(connection, job_findings, ("job_key", "body"), found_rows)
+    return found
 
 
 def _write(connection: Connection, found: Row[Any], outcomes: Sequence[Outcome]) -> None:
-    now, freed = clock.now(), 0
-    for outcome in outcomes:
-        size = select(func.coalesce(func.length(job_items.c.upload), 0)).where(job_items.c.key == outcome.key)
-        freed += int(connection.execute(size).scalar_one())
+    freed = _uploaded(connection, [outcome.key for outcome in outcomes])
+    now = clock.now()
+    rows = [
+        {
+            "settled": outcome.key,
+            "ends": str(outcome.state),
+            "codes": json.dumps(list(outcome.reasons)),
+            "words": outcome.message[:2000],
+            "values": values_text(outcome.result, "an item's result"),
+            "now": now,
+        }
+        for outcome in outcomes
+    ]
+    if rows:
         connection.execute(
             update(job_items)
-            .where(job_items.c.key == outcome.key)
+            .where(job_items.c.key == bindparam("settled"))
             .values(
-                state=str(outcome.state),
+                state=bindparam("ends"),
                 lease=None,
                 lease_until=0,
                 upload=None,
-                reasons=json.dumps(list(outcome.reasons)),
-                message=outcome.message[:2000],
-                result=values_text(outcome.result, "an item's result"),
-                settled_at=now,
-            )
+                reasons=bindparam("codes"),
+                message=bindparam("words"),
+                result=bindparam("values"),
+                settled_at=bindparam("now"),
+            ),
+            rows,
         )
     counted = Counter(outcome.state for outcome in outcomes)
     connection.execute(
@@ -214,6 +230,17 @@ def _write(connection: Connection, found: Row[Any], outcomes: Sequence[Outcome])
             pending_bytes=jobs_table.c.pending_bytes - freed,
         )
     )
+
+
+def _uploaded(connection: Connection, keys: Sequence[int]) -> int:
+    """Bytes of the uploads of these items."""
+    total = 0
+    for start in range(0, len(keys), AT_ONCE):
+        sizes = select(func.coalesce(func.sum(func.length(job_items.c.upload)), 0))
+        total += int(
+            connection.execute(sizes.where(job_items.c.key.in_(keys[start : start + AT_ONCE]))).scalar_one()
+        )
+    return total
 
 
 def page(

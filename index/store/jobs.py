@@ -67,7 +67,12 @@ def get(connection: Connection, id: str) -> Job:
 
 
 def page(
-    connection: Connection, before: str | None, limit: int, collection: str | None, state: JobState | None
+    connection: Connection,
+    before: str | None,
+    limit: int,
+    collection: str | None,
+    state: JobState | None,
+    owner: str | None,
 ) -> list[Job]:
     """Newest first, those made before the job `before`."""
     query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
@@ -77,6 +82,8 @@ def page(
         query = query.where(jobs.c.collection == collection)
     if state is not None:
         query = query.where(jobs.c.state == str(state))
+    if owner is not None:
+        query = query.where(jobs.c.owner == owner)
     return [record(found) for found in connection.execute(query)]
 
 
@@ -104,6 +111,22 @@ def active(connection: Connection) -> list[Row[Any]]:
     states = [str(state) for state in ACTIVE]
     query = select(jobs).where(jobs.c.state.in_(states)).order_by(jobs.c.claimed_at, jobs.c.key)
     return list(connection.execute(query))
+
+
+def any_active(connection: Connection) -> bool:
+    """Whether there is a job that may have work."""
+    states = [str(state) for state in ACTIVE]
+    return connection.execute(select(jobs.c.key).where(jobs.c.state.in_(states)).limit(1)).first() is not None
+
+
+def still_active(connection: Connection, found: Row[Any]) -> bool:
+    """Whether the job may have work now; nobody else changes it until the transaction ends.
+
+    Whoever locks items locks their job first: in one order, so that no two wait for each other.
+    """
+    query = select(jobs.c.state).where(jobs.c.key == found.key).with_for_update()
+    state = connection.execute(query).scalar_one_or_none()
+    return state is not None and JobState(state) in ACTIVE
 
 
 def claim_whole(

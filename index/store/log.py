@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -16,13 +17,25 @@ KEYS = np.dtype("<i8")
 
 
 class Kind(StrEnum):
-    """What a revision did. Only FACES and PERSON_GONE touch searched rows."""
+    """What a revision did. Only FACES and PERSON_GONE touch searched rows.
+
+    REBUILD: everybody who follows makes the collection's index anew from the store.
+    """
 
     COLLECTION = "collection"
     COLLECTION_GONE = "collection_gone"
     PERSON = "person"
     PERSON_GONE = "person_gone"
     FACES = "faces"
+    REBUILD = "rebuild"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """persons: keys of those whose searched rows changed, ascending. rebuild: whether somebody asked for that."""
+
+    persons: list[int]
+    rebuild: bool
 
 
 NEWEST = select(func.coalesce(func.max(revisions.c.revision), 0))
@@ -75,10 +88,14 @@ def touched_collections(connection: Connection, after: int) -> dict[int, int]:
 
 def touched_persons(connection: Connection, collection: int, after: int) -> list[int]:
     """Keys of the persons of a collection whose searched rows changed after a revision, ascending."""
-    found = connection.execute(
-        select(revisions.c.persons).where(
-            revisions.c.collection_key == collection, revisions.c.revision > after
-        )
+    return changes(connection, collection, after).persons
+
+
+def changes(connection: Connection, collection: int, after: int) -> Changes:
+    """What happened to a collection after a revision."""
+    query = select(revisions.c.kind, revisions.c.persons).where(
+        revisions.c.collection_key == collection, revisions.c.revision > after
     )
-    keys: list[int] = np.unique(np.frombuffer(b"".join(found.scalars()), KEYS)).tolist()
-    return keys
+    found = connection.execute(query).all()
+    keys: list[int] = np.unique(np.frombuffer(b"".join(one.persons for one in found), KEYS)).tolist()
+    return Changes(keys, any(one.kind == Kind.REBUILD for one in found))

@@ -20,7 +20,8 @@ def template(person: str) -> np.ndarray:
 
 def main() -> None:
     folder, run = Path(sys.argv[1]), sys.argv[2]
-    with Gallery.open(GallerySettings(folder, snapshot_every=40)) as gallery:
+    database = sys.argv[3] if len(sys.argv) > 3 else None
+    with Gallery.open(GallerySettings(folder, snapshot_every=40, database=database)) as gallery:
         print("ready", flush=True)
         for n in range(1_000_000):
             if n % 3 == 0:

@@ -33,7 +33,8 @@ def test_a_coder_made_from_stored_centroids_makes_the_same_codes():
     again = Coder(np.array(coder.centroids))
     codes = coder.encode(ROWS)
     assert np.array_equal(codes, again.encode(ROWS))
-    assert codes.shape == (3000, 64 // 4 // 2)
+    assert codes.shape == (3000, 64 // 2 // 2)
+    assert coder.code_bytes == again.code_bytes == codes.shape[1]
     for one, other in zip(
         coder.scanner(codes).search(PROBES, 50), again.scanner(codes).search(PROBES, 50), strict=True
     ):
@@ -44,7 +45,7 @@ def test_a_scan_of_codes_ranks_as_the_rows_rebuilt_from_their_codes():
     coder = Coder.train(ROWS)
     codes = coder.encode(ROWS)
     nibbles = np.stack([codes & 15, codes >> 4], axis=2).reshape(len(codes), -1)
-    rebuilt = np.concatenate([coder.centroids[part][nibbles[:, part]] for part in range(16)], axis=1)
+    rebuilt = np.concatenate([coder.centroids[part][nibbles[:, part]] for part in range(32)], axis=1)
     literal = PROBES @ rebuilt.T
     scores, positions = coder.scanner(codes).search(PROBES, 10)
     # The scan rounds its tables to 8 bits a part; ranks may differ by that, not more.
@@ -53,7 +54,9 @@ def test_a_scan_of_codes_ranks_as_the_rows_rebuilt_from_their_codes():
     assert (np.take_along_axis(literal, positions, 1) >= tenth[:, None] - 0.05).all()
 
 
-@pytest.mark.parametrize(("dimension", "width"), [(512, 4), (6, 2), (7, 1)])
+@pytest.mark.parametrize(
+    ("dimension", "width"), [(512, 4), (132, 4), (128, 2), (6, 2), (130, 2), (7, 1), (131, 1)]
+)
 def test_every_dimension_can_be_coded(dimension, width):
     rows = FaceLike(dimension).people(0, 200)
     coder = Coder.train(rows)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -14,15 +13,15 @@ from hypothesis import strategies as st
 from index.errors import ContractMismatch, FormConflict, UnknownForm
 from index.gallery import Gallery, GallerySettings
 from index.records import KeptFace, Lacking, NewCollection, NewFace, NewPerson, Role
+from tests.index.conftest import BOTH_STORES
 
 OLD, NEW = "old-0001", "new-0002"
 SIZE = {OLD: 8, NEW: 12}
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    with Gallery.open(GallerySettings(path=tmp_path, background=False)) as opened:
-        yield opened
+def gallery(opened: Callable[..., Gallery]) -> Gallery:
+    return opened()
 
 
 def template(face: bytes, contract: str) -> np.ndarray:
@@ -89,6 +88,7 @@ def found(gallery: Gallery, crop: bytes, contract: str) -> list[str]:
     return [hit.person_id for hit in hits]
 
 
+@BOTH_STORES
 def test_a_collection_changes_its_contract_at_once_and_back(gallery: Gallery) -> None:
     start(gallery, "ann", "bob")
     before = contents(gallery)
@@ -104,6 +104,7 @@ def test_a_collection_changes_its_contract_at_once_and_back(gallery: Gallery) ->
     assert found(gallery, b"ann", OLD) == ["ann"]
 
 
+@BOTH_STORES
 def test_who_is_enrolled_after_the_exchange_is_there_after_it_is_taken_back(gallery: Gallery) -> None:
     start(gallery, "ann")
     follow(gallery, "ann")
@@ -113,6 +114,7 @@ def test_who_is_enrolled_after_the_exchange_is_there_after_it_is_taken_back(gall
     assert found(gallery, b"late", OLD) == ["late"]
 
 
+@BOTH_STORES
 def test_an_exchange_waits_for_what_changed_unless_it_is_little(gallery: Gallery) -> None:
     start(gallery, "ann")
     follow(gallery, "ann")
@@ -124,6 +126,7 @@ def test_an_exchange_waits_for_what_changed_unless_it_is_little(gallery: Gallery
     assert found(gallery, bytes([3]), NEW) == ["p3"]
 
 
+@BOTH_STORES
 def test_a_form_that_never_held_everybody_is_not_made_the_live_one(gallery: Gallery) -> None:
     start(gallery, "ann")
     gallery.forms.begin("people", NEW, SIZE[NEW])
@@ -131,6 +134,7 @@ def test_a_form_that_never_held_everybody_is_not_made_the_live_one(gallery: Gall
         gallery.forms.exchange("people", Role.NEXT, embed_as(NEW))
 
 
+@BOTH_STORES
 def test_a_face_that_cannot_be_embedded_keeps_the_forms_from_being_exchanged(gallery: Gallery) -> None:
     start(gallery, "ann")
     follow(gallery, "ann")
@@ -141,6 +145,7 @@ def test_a_face_that_cannot_be_embedded_keeps_the_forms_from_being_exchanged(gal
     assert [one.person_id for one in lacks] == ["bob"]
 
 
+@BOTH_STORES
 def test_a_forgotten_person_is_in_no_form(gallery: Gallery) -> None:
     start(gallery, "ann", "bob", "cat")
     follow(gallery, "ann", "bob", "cat")
@@ -153,6 +158,7 @@ def test_a_forgotten_person_is_in_no_form(gallery: Gallery) -> None:
     assert found(gallery, b"ann", NEW) == ["ann"]
 
 
+@BOTH_STORES
 def test_two_next_forms_are_refused_and_one_can_be_discarded(gallery: Gallery) -> None:
     start(gallery, "ann")
     gallery.forms.begin("people", NEW, SIZE[NEW])
@@ -169,6 +175,7 @@ def test_two_next_forms_are_refused_and_one_can_be_discarded(gallery: Gallery) -
         gallery.forms.discard("people", Role.LIVE)
 
 
+@BOTH_STORES
 def test_a_deleted_collection_leaves_no_form_behind(gallery: Gallery) -> None:
     start(gallery, "ann")
     follow(gallery, "ann")
@@ -178,6 +185,7 @@ def test_a_deleted_collection_leaves_no_form_behind(gallery: Gallery) -> None:
     assert gallery._keys() == [3]
 
 
+@BOTH_STORES
 def test_other_forms_are_neither_listed_nor_counted(gallery: Gallery) -> None:
     start(gallery, "ann")
     gallery.forms.begin("people", NEW, SIZE[NEW])

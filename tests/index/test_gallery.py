@@ -1,18 +1,14 @@
 """What callers of the gallery rely on: writes, reads, searches, and each refusal with nothing written."""
 
-import sqlite3
-
 import numpy as np
 import pytest
-from sqlalchemy import event
 
 from index import errors
 from index.errors import ReplayedReceipt
 from index.records import Fusion, NewCollection, NewFace, NewPerson, Receipt, Search
-from index.store import persons
-from index.store.sqlite import SqliteStore
-from tests.index.conftest import CONTRACT, unit
+from tests.index.conftest import BOTH_STORES, CONTRACT, unit
 
+pytestmark = BOTH_STORES
 RNG = np.random.default_rng(11)
 VECTORS = RNG.standard_normal((60, 16))
 
@@ -285,37 +281,6 @@ def test_an_engine_that_fails_is_told_from_a_write_that_failed_and_heals(gallery
     assert all(state.ready for state in gallery.readiness())
 
 
-def test_a_full_disk_is_store_unavailable_and_leaves_no_half_write(gallery):
-    enrol(gallery, "kim", face(0))
-    with gallery._store.read() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    # The limit belongs to a connection, so the pool has to make new ones.
-    gallery._store.close()
-    limit = f"PRAGMA max_page_count = {pages + 3}"
-    event.listen(gallery._store._engine, "connect", lambda raw, _: raw.execute(limit))
-
-    def fill():
-        for n in range(1000):
-            enrol(gallery, f"p{n}", *[face(i) for i in range(60)])
-
-    with pytest.raises(errors.StoreUnavailable, match="full"):
-        fill()
-    there = gallery.persons("staff", None, 2000)
-    assert all(person.faces == 60 for person in there if person.id != "kim")
-    assert gallery.collection("staff").faces == sum(person.faces for person in there)
-    assert who(gallery, 0)
-
-
-def test_a_locked_store_is_unavailable_not_a_lost_write(tmp_path):
-    store = SqliteStore(tmp_path, busy_ms=50)
-    blocker = sqlite3.connect(tmp_path / "gallery.sqlite3", isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    with pytest.raises(errors.StoreUnavailable, match="locked"), store.write() as connection:
-        persons.names(connection, [1])
-    blocker.close()
-    store.close()
-
-
 def test_what_was_written_is_there_after_reopening(gallery, opened):
     enrol(gallery, "kim", face(0))
     gallery.update_collection("staff", search=Search.EXACT, metadata={"a": [1, None]})
@@ -323,3 +288,81 @@ def test_what_was_written_is_there_after_reopening(gallery, opened):
     assert who(again, 0)[0].name == "Name of kim"
     assert again.collection("staff").metadata == {"a": [1, None]}
     assert again.collection("staff") == gallery.collection("staff")
+
+
+def test_what_no_database_can_hold_is_refused_or_unknown_on_both_stores(gallery):
+    for bad in ("a\0b", "a\ud800b"):
+        with pytest.raises(errors.InvalidRecord):
+            gallery.create_collection(NewCollection("c", f"contract{bad}", 16))
+        with pytest.raises(errors.InvalidRecord):
+            gallery.create_person("staff", NewPerson(bad))
+        with pytest.raises(errors.InvalidRecord):
+            gallery.create_person("staff", NewPerson("kim", bad))
+        with pytest.raises(errors.InvalidRecord):
+            list(gallery.enroll_templates("staff", [(bad, face(0))], contract_id=CONTRACT))
+        with pytest.raises(errors.InvalidRecord, match="receipt's key"):
+            gallery.create_person("staff", NewPerson("kim"), receipt=receipt(bad))
+        for after in (gallery.collections, lambda bad: gallery.persons("staff", bad)):
+            with pytest.raises(errors.InvalidRecord, match="go on after"):
+                after(bad)
+        with pytest.raises(errors.UnknownCollection):
+            gallery.collection(bad)
+        with pytest.raises(errors.UnknownPerson):
+            gallery.delete_person("staff", bad)
+        assert gallery.receipt("client", bad) is None
+    assert gallery.persons("staff") == []
+    enrol(gallery, "kim", face(0))
+    with pytest.raises(errors.UnknownFace):
+        gallery.face_crop("staff", "kim", "a\0b")
+    with pytest.raises(errors.InvalidRecord, match="receipt's digest"):
+        gallery.delete_person("staff", "kim", receipt=receipt("k", "d" * 129))
+
+
+def test_a_nul_inside_json_comes_back_as_it_was(gallery):
+    gallery.create_person("staff", NewPerson("kim", metadata={"a\0": "b\0"}))
+    (record,) = enrol(gallery, "kim", face(0, detail={"c": "\0"})).faces
+    assert gallery.person("staff", "kim").metadata == {"a\0": "b\0"}
+    assert gallery.faces("staff", "kim")[0].detail == record.detail == {"c": "\0"}
+
+
+def test_ids_are_listed_by_code_point_whatever_the_language_of_the_database(gallery):
+    for id in ("b", "B", "a", "_", "ä", "\U0001f600"):
+        gallery.create_person("staff", NewPerson(id))
+    listed = [p.id for p in gallery.persons("staff")]
+    assert listed == sorted(listed) == ["B", "_", "a", "b", "ä", "\U0001f600"]
+    assert [p.id for p in gallery.persons("staff", "a")] == listed[3:]
+
+
+def test_a_number_is_never_given_to_a_second_person_or_face(gallery):
+    def numbers():
+        with gallery._store.read() as connection:
+            query = "SELECT key FROM persons UNION SELECT key FROM faces"
+            return {int(key) for (key,) in connection.exec_driver_sql(query)}
+
+    seen: set[int] = set()
+    for n in range(5):
+        enrol(gallery, "kim", face(n))
+        assert max(numbers()) > max(seen, default=0)
+        seen |= numbers()
+        gallery.delete_person("staff", "kim")
+
+
+def test_a_store_that_lost_its_newest_writes_is_noticed_and_searched_as_it_is(gallery, caplog):
+    """As after the failover to a standby that had not received everything."""
+    enrol(gallery, "kim", face(0))
+    enrol(gallery, "lost", face(1))
+    with gallery._store.write() as connection:
+        for statement in (
+            "DELETE FROM faces WHERE person_key = (SELECT key FROM persons WHERE id = 'lost')",
+            "DELETE FROM persons WHERE id = 'lost'",
+            "DELETE FROM revisions WHERE revision = (SELECT max(revision) FROM revisions)",
+            "UPDATE collections SET revision = revision - 1, persons = 1, faces = 1",
+        ):
+            connection.exec_driver_sql(statement)
+    gallery.maintain()
+    assert "lost what followed" in caplog.text
+    assert who(gallery, 1) == []
+    assert who(gallery, 0)[0].person_id == "kim"
+    enrol(gallery, "lee", face(2))
+    assert who(gallery, 2)[0].person_id == "lee"
+    assert all(state.store_revision == state.engine_revision for state in gallery.readiness())

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from index import errors
 from index.engine.faiss_cpu import FaissCpuEngine
 from index.engine.held import Tuning
 from index.gallery import Gallery, GallerySettings
 from index.records import Fusion, NewCollection, NewFace, NewPerson, Search
+from index.store.postgres import PostgresStore
 from index.store.sqlite import SqliteStore
-from tests.index.conftest import CONTRACT, unit
+from tests.index.conftest import BOTH_STORES, CONTRACT, unit
 
 DIMENSION = 8
 VECTORS = np.random.default_rng(6).standard_normal((40, DIMENSION))
@@ -28,6 +36,10 @@ FACE = st.tuples(st.integers(0, 39), st.sampled_from([0.0, 0.3, 1.0]))
 
 
 class GalleryModel(RuleBasedStateMachine):
+    def __init__(self, new_database: Callable[[], str | None]) -> None:
+        super().__init__()
+        self.database = new_database()
+
     @initialize(fusion=st.sampled_from(list(Fusion)), search=st.sampled_from(list(Search)))
     def start(self, fusion: Fusion, search: Search) -> None:
         self.folder = tempfile.TemporaryDirectory()
@@ -39,7 +51,8 @@ class GalleryModel(RuleBasedStateMachine):
     def open(self) -> None:
         path = Path(self.folder.name)
         settings_ = GallerySettings(path, background=False)
-        self.gallery = Gallery(settings_, SqliteStore(path), FaissCpuEngine(path, TINY))
+        store = SqliteStore(path) if self.database is None else PostgresStore(self.database)
+        self.gallery = Gallery(settings_, store, FaissCpuEngine(path, TINY))
         self.gallery._start()
 
     def teardown(self) -> None:
@@ -137,7 +150,15 @@ class GalleryModel(RuleBasedStateMachine):
         assert collection.faces == sum(map(len, self.truth.values()))
 
 
-TestGalleryModel = GalleryModel.TestCase
-TestGalleryModel.settings = settings(
-    max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@BOTH_STORES
+def test_a_gallery_answers_as_a_dictionary_would(new_database: Callable[[], str | None]) -> None:
+    examples = 10 if new_database() is None else 3
+    run_state_machine_as_test(
+        lambda: GalleryModel(new_database),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from index.errors import InvalidRecord, JobConflict, LeaseLost, UnknownJob
-from index.gallery import Gallery, GallerySettings
+from index.gallery import Gallery
 from index.job_records import Claim, ItemState, JobState, NewItem, NewJob, Outcome
 from index.records import NewCollection, NewFace, Receipt
 from index.store import clock, jobs
 from index.writing import Settlement, Writing
+from tests.index.conftest import BOTH_STORES
 
+pytestmark = BOTH_STORES
 CONTRACT = "made-0000"
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    with Gallery.open(GallerySettings(path=tmp_path, background=False)) as opened:
-        opened.create_collection(NewCollection("people", CONTRACT, 8))
-        yield opened
+def gallery(opened: Callable[..., Gallery]) -> Gallery:
+    made = opened()
+    made.create_collection(NewCollection("people", CONTRACT, 8))
+    return made
 
 
 @pytest.fixture

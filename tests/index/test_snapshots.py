@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from index import snapshot
+from index.engine import codes
+from index.engine import saved as saved_module
+from index.engine.scan import WideScanner
 from index.records import Fusion, NewCollection, NewFace, Search
 from tests.index.conftest import CONTRACT
 
@@ -44,15 +47,18 @@ def test_arrays_come_back_from_a_file_as_they_went_in(tmp_path_factory, given_ar
 @pytest.fixture(params=["exact", "fast"])
 def saved(request, opened, tmp_path):
     """A gallery with a snapshot on disk, closed; the folder of the snapshot."""
-    gallery = opened(fast_from=1024)
-    search = Search.FAST if request.param == "fast" else Search.EXACT
+    fill(opened(fast_from=1024), Search.FAST if request.param == "fast" else Search.EXACT)
+    return tmp_path / "gallery" / "snapshots" / "1"
+
+
+def fill(gallery, search):
+    """COUNT persons and a snapshot of them; closes the gallery."""
     gallery.create_collection(NewCollection("c", CONTRACT, 32, search=search))
     items = ((f"p{n}", NewFace(VECTORS[n])) for n in range(COUNT))
     list(gallery.enroll_templates("c", items, contract_id=CONTRACT))
     gallery.maintain(snapshot=True)
-    assert gallery.stats()[0].engine == ("codes" if request.param == "fast" else "exact")
+    assert gallery.stats()[0].engine == ("codes" if search is Search.FAST else "exact")
     gallery.close()
-    return tmp_path / "gallery" / "snapshots" / "1"
 
 
 def all_found(gallery, numbers=range(0, COUNT, 7)):
@@ -136,6 +142,27 @@ def test_a_bad_snapshot_is_noticed_and_rebuilt_from_the_store(saved, opened, dam
     caplog.clear()
     assert all_found(opened(fast_from=1024))
     assert "rebuil" not in caplog.text
+
+
+def test_a_snapshot_with_coarser_codes_of_before_is_rebuilt_from_the_store(opened, monkeypatch, caplog):
+    with monkeypatch.context() as before:
+        for module in (codes, saved_module):
+            before.setattr(module, "part_width", lambda dimension: 4)
+        fill(opened(fast_from=1024), Search.FAST)
+    gallery = opened(fast_from=1024)
+    assert "centroids of shape (8, 16, 4)" in caplog.text
+    assert all_found(gallery)
+    assert gallery.stats()[0].engine == "codes"
+
+
+def test_codes_that_are_not_as_wide_as_their_coder_says_are_not_read(opened, monkeypatch, caplog):
+    with monkeypatch.context() as wrong:
+        wrong.setattr(codes.Coder, "encode", lambda coder, rows: np.zeros((len(rows), 5), np.uint8))
+        wrong.setattr(codes.Coder, "scanner", lambda coder, codes: WideScanner(np.zeros((len(codes), 32))))
+        fill(opened(fast_from=1024), Search.FAST)
+    gallery = opened(fast_from=1024)
+    assert "are not of 8 bytes a row" in caplog.text
+    assert all_found(gallery)
 
 
 def test_leftovers_of_a_killed_snapshot_do_not_matter_and_go_with_the_next(saved, opened):

@@ -7,7 +7,9 @@ import pytest
 
 from index import errors
 from index.records import NewCollection, NewFace
-from tests.index.conftest import CONTRACT
+from tests.index.conftest import BOTH_STORES, CONTRACT
+
+pytestmark = BOTH_STORES
 
 VECTORS = np.random.default_rng(4).standard_normal((400, 32))
 
