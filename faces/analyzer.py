@@ -41,6 +41,11 @@ class Analysis:
     height: int
 
 
+def embedded_count(embed: EmbedWhat, faces: int) -> int:
+    """How many of a photo's faces, the largest first, are embedded."""
+    return {EmbedWhat.ALL: faces, EmbedWhat.LARGEST: min(1, faces), EmbedWhat.NONE: 0}[embed]
+
+
 class Analyzer:
     """A pack, loaded. Threads may call everything here at once; nothing is kept between calls."""
 
@@ -92,31 +97,49 @@ class Analyzer:
 
         images: (H, W, 3) uint8 each, blue green red, upright, of any sizes. max_faces: the largest are kept.
         Boxes and landmarks are in the image's own pixels. Raises ValueError on another shape or dtype.
+
+        It is detect, judge, crops and embed_crops in turn, and the reference for whatever calls them otherwise.
+        """
+        faces = [
+            self.judge(image, detections)
+            for image, detections in zip(images, self.detect(images, max_faces), strict=True)
+        ]
+        counts = [embedded_count(embed, len(found)) for found in faces]
+        if any(counts):
+            crops = [
+                self.crops(image, found[:count])
+                for image, found, count in zip(images, faces, counts, strict=True)
+            ]
+            rows = iter(self.embed_crops(np.concatenate(crops)))
+            for found, count in zip(faces, counts, strict=True):
+                found[:count] = [replace(face, embedding=next(rows)) for face in found[:count]]
+        return [
+            Analysis(tuple(found), width=image.shape[1], height=image.shape[0])
+            for image, found in zip(images, faces, strict=True)
+        ]
+
+    def detect(self, images: Sequence[Image], max_faces: int = 100) -> list[list[Detection]]:
+        """Each image's faces, the largest first and at most max_faces of them, in the image's own pixels.
+
+        Images may differ in size: those that the detector is shown at one size share its runs. Raises ValueError.
         """
         for at, image in enumerate(images):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
                 raise ValueError(
                     f"image {at} should be (H, W, 3) uint8 and not empty, got {image.shape} {image.dtype}"
                 )
-        faces = [
-            [self._face(image, detection) for detection in detections]
-            for image, detections in zip(images, self._detect(images, max_faces), strict=True)
-        ]
-        wanted = [
-            (at, rank)
-            for at, found in enumerate(faces)
-            for rank in range(len(found))
-            if embed is EmbedWhat.ALL or (embed is EmbedWhat.LARGEST and rank == 0)
-        ]
-        if wanted:
-            crops = [self._crop(images[at], faces[at][rank]) for at, rank in wanted]
-            rows = self._embedder.embed(_stacked(crops))
-            for (at, rank), row in zip(wanted, rows, strict=True):
-                faces[at][rank] = replace(faces[at][rank], embedding=row)
-        return [
-            Analysis(tuple(found), width=image.shape[1], height=image.shape[0])
-            for image, found in zip(images, faces, strict=True)
-        ]
+        return self._detect(images, max_faces)
+
+    def judge(self, image: Image, detections: Sequence[Detection]) -> list[Face]:
+        """The detected faces of one image, aligned and judged, without embeddings."""
+        return [self._face(image, detection) for detection in detections]
+
+    def crops(self, image: Image, faces: Sequence[Face]) -> NDArray[np.uint8]:
+        """(N, S, S, 3) uint8: the faces of one image as the embedder takes them, S its input."""
+        side = self.pack.embedder.input
+        if not faces:
+            return np.zeros((0, side, side, 3), np.uint8)
+        return _stacked([self._crop(image, face) for face in faces])
 
     def embed_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 112, 112, 3) uint8 aligned crops, blue green red -> (N, D) float32, rows of unit length."""

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from faces.face import Crop, Image, Reason
 from faces.image_header import ImageError, ImageHeader, ImageLimits, ImageType, read_header
 
-__all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "decode_crop", "decode_image", "encode_crop"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "ImageError",
+    "ImageLimits",
+    "accepted_header",
+    "decode_crop",
+    "decode_image",
+    "decode_pixels",
+    "encode_crop",
+]
 
 DEFAULT_LIMITS = ImageLimits()
 
@@ -27,11 +36,20 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Image:
     alone, before a pixel is decoded. Raises ImageError with reason invalid_image, too_large or
     unsupported_type and a message for the person who sent it.
     """
+    return decode_pixels(data, accepted_header(data, limits))
+
+
+def accepted_header(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
+    """The first half of decode_image: judges the file by length and header. Raises ImageError."""
     if len(data) > limits.max_bytes:
         raise ImageError(
             Reason.TOO_LARGE, f"the image has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted"
         )
-    header = read_header(data, limits)
+    return read_header(data, limits)
+
+
+def decode_pixels(data: bytes, header: ImageHeader) -> Image:
+    """The second half of decode_image, for a file whose header was accepted. Raises ImageError."""
     pixels = _pgm(data, header) if header.type is ImageType.PGM else _decode(data, header)
     if pixels.shape[:2] != (header.height, header.width):
         raise ImageError(

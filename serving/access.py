@@ -9,15 +9,26 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from serving.errors import ApiError
-from serving.keys import Scope
+from serving.keys import REACH, Scope
 from serving.service import Service
 
 
 @dataclass(frozen=True)
 class Principal:
-    """id: the key's, or `local` where keys are off; idempotency keys belong to it."""
+    """id: the key's, or `local` where keys are off; idempotency keys and jobs belong to it."""
 
     id: str
+    scope: Scope
+
+    def allows(self, scope: Scope) -> bool:
+        """True when this principal may do what needs `scope`."""
+        return scope in REACH[self.scope]
+
+    def require(self, scope: Scope) -> None:
+        """Raises ApiError 403 unless this principal may do what needs `scope`."""
+        if not self.allows(scope):
+            message = f"This key has the scope '{self.scope}'; the request needs '{scope}'."
+            raise ApiError(403, "forbidden", message, {"needs": scope.value, "has": self.scope.value})
 
 
 def service_of(request: Request) -> Service:
@@ -40,7 +51,7 @@ def needs(scope: Scope) -> Callable[[Request], Principal]:
     def check(request: Request) -> Principal:
         service = service_of(request)
         if not service.settings.keys_required:
-            return Principal("local")
+            return Principal("local", Scope.ADMIN)
         text = presented_key(request)
         if text is None:
             message = "An API key is needed: send it as 'Authorization: Bearer KEY'."
@@ -49,10 +60,9 @@ def needs(scope: Scope) -> Callable[[Request], Principal]:
         if key is None:
             message = "This API key is not known here; it may have been revoked."
             raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
-        if not key.allows(scope):
-            message = f"This key has the scope '{key.scope}'; the request needs '{scope}'."
-            raise ApiError(403, "forbidden", message, {"needs": scope.value, "has": key.scope.value})
-        return Principal(key.id)
+        who = Principal(key.id, key.scope)
+        who.require(scope)
+        return who
 
     return check
 

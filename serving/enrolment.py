@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 
-from faces.analyzer import Analysis, EmbedWhat
-from faces.face import Face, Image, Reason
-from faces.image import ImageError, decode_image, encode_crop
+from faces.analyzer import Analysis
+from faces.face import Face, Reason
+from faces.image import ImageError, encode_crop
 from index.records import NewFace
 from serving import answers
 from serving.routes.photos import One
 from serving.schemas import FaceOut, Rejected
 from serving.service import Service
-
-PIXELS_AT_ONCE = 16_000_000
-"""Decoded pixels of one batch, beyond which it is analysed before the next photo is decoded."""
 
 
 class QualityGate(StrEnum):
@@ -44,43 +42,31 @@ class Judgement:
 
 
 def judge(
-    service: Service, encoded: Sequence[bytes], which: One, gate: QualityGate, *, keep_crops: bool
+    service: Service,
+    photos: Sequence[Future[Analysis]],
+    which: One,
+    gate: QualityGate,
+    *,
+    keep_crops: bool,
 ) -> Judgement:
-    """Each photo is accepted or rejected for itself alone; they are analysed in batches of bounded memory."""
+    """Each photo is accepted or rejected for itself alone; waits for those whose analysis has not ended.
+
+    Raises what keeps a photo from being analysed at all, such as DeadlineExceeded: that is no judgement.
+    """
     accepted: list[Accepted] = []
     rejected: list[Rejected] = []
-    for batch in _batches(service, encoded, rejected):
-        with service.metrics.stage("analyze"):
-            analyses = service.analyzer.analyze([image for _, image in batch], embed=EmbedWhat.LARGEST)
-        for (at, _), analysis in zip(batch, analyses, strict=True):
-            service.metrics.faces_per_image.observe(len(analysis.faces))
-            refusal = _refusal(analysis, which, gate)
-            if refusal is None:
-                accepted.append(_accept(at, analysis.faces[0], analysis, keep_crops=keep_crops))
-            else:
-                rejected.append(_reject(service, at, *refusal))
-    return Judgement(tuple(accepted), tuple(sorted(rejected, key=lambda item: item.index)))
-
-
-def _batches(
-    service: Service, encoded: Sequence[bytes], rejected: list[Rejected]
-) -> Iterator[list[tuple[int, Image]]]:
-    batch: list[tuple[int, Image]] = []
-    pixels = 0
-    for at, data in enumerate(encoded):
-        try:
-            with service.metrics.stage("decode"):
-                image = decode_image(data, service.image_limits)
-        except ImageError as error:
-            rejected.append(_reject(service, at, (error.reason,), str(error)))
+    for at, photo in enumerate(photos):
+        failure = photo.exception()
+        if isinstance(failure, ImageError):
+            rejected.append(_reject(service, at, (failure.reason,), str(failure)))
             continue
-        batch.append((at, image))
-        pixels += image.shape[0] * image.shape[1]
-        if pixels >= PIXELS_AT_ONCE:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
+        analysis = photo.result()
+        refusal = _refusal(analysis, which, gate)
+        if refusal is None:
+            accepted.append(_accept(at, analysis.faces[0], analysis, keep_crops=keep_crops))
+        else:
+            rejected.append(_reject(service, at, *refusal))
+    return Judgement(tuple(accepted), tuple(rejected))
 
 
 def _refusal(analysis: Analysis, which: One, gate: QualityGate) -> tuple[tuple[Reason, ...], str] | None:

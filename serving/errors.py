@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import clear_frames
 from typing import Any
 
 import structlog
@@ -20,15 +21,18 @@ STATUS_OF_GALLERY_ERROR: dict[type[gallery.GalleryError], int] = {
     gallery.UnknownCollection: 404,
     gallery.UnknownPerson: 404,
     gallery.UnknownFace: 404,
+    gallery.UnknownJob: 404,
     gallery.CollectionExists: 409,
     gallery.PersonExists: 409,
     gallery.CollectionNotEmpty: 409,
     gallery.ContractMismatch: 409,
     gallery.IdempotencyConflict: 409,
+    gallery.JobConflict: 409,
     gallery.InvalidTemplate: 422,
     gallery.InvalidRecord: 422,
     gallery.EngineBehind: 503,
     gallery.StoreUnavailable: 503,
+    gallery.CommitUnknown: 503,
     gallery.EngineUnavailable: 503,
 }
 
@@ -96,9 +100,19 @@ def from_gallery_error(error: gallery.GalleryError) -> ApiError:
     headers: dict[str, str] = {}
     if isinstance(error, gallery.EngineBehind):
         details["write_committed"] = error.write_committed
+    if isinstance(error, gallery.CommitUnknown):
+        details["write_committed"] = None
     if status == 503:
         headers["Retry-After"] = "1"
     return ApiError(status, error.code, str(error), details, headers)
+
+
+def let_go(error: Exception) -> None:
+    """Empty the frames that a refusal passed: they hold the upload, and its futures, which hold the error.
+
+    Such a circle, with all its megabytes, would stay until the collector of cycles finds it.
+    """
+    clear_frames(error.__traceback__)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -106,14 +120,17 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ApiError)
     async def _api(request: Request, error: ApiError) -> JSONResponse:
+        let_go(error)
         return envelope(request, error)
 
     @app.exception_handler(ImageError)
     async def _image(request: Request, error: ImageError) -> JSONResponse:
+        let_go(error)
         return envelope(request, from_image_error(error))
 
     @app.exception_handler(gallery.GalleryError)
     async def _gallery(request: Request, error: gallery.GalleryError) -> JSONResponse:
+        let_go(error)
         return envelope(request, from_gallery_error(error))
 
     @app.exception_handler(RequestValidationError)

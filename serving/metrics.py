@@ -9,6 +9,7 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 COSINES = tuple(round(-0.2 + 0.1 * step, 1) for step in range(12))
 
 
@@ -25,9 +26,31 @@ class Metrics:
         )
         self.stage_seconds = Histogram(
             "cocircle_stage_seconds",
-            "Time in a stage: decode, analyze, search, write.",
+            "Time of a batch at work in a stage: decode, detect, align, embed, search; and of a write.",
             ["stage"],
             buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "cocircle_batch_size",
+            "Items of a batch: photos, of embed faces, of search templates.",
+            ["stage"],
+            buckets=BATCHES,
+            registry=self.registry,
+        )
+        self.stage_waiting = Gauge(
+            "cocircle_stage_waiting", "Items in a stage's queue.", ["stage"], registry=self.registry
+        )
+        self.stage_expired = Counter(
+            "cocircle_stage_expired",
+            "Items whose deadline passed before their turn.",
+            ["stage"],
+            registry=self.registry,
+        )
+        self.overloaded = Counter(
+            "cocircle_overloaded",
+            "Requests answered 429: queue_full or deadline.",
+            ["cause"],
             registry=self.registry,
         )
         self.rejections = Counter(
@@ -45,11 +68,14 @@ class Metrics:
         self.best_cosine = Histogram(
             "cocircle_best_cosine", "Cosine of the best match.", buckets=COSINES, registry=self.registry
         )
-        self.waiting = Gauge(
-            "cocircle_admitted_requests", "At work or waiting for it.", registry=self.registry
-        )
+        self.waiting = Gauge("cocircle_admitted_photos", "At work or waiting for it.", registry=self.registry)
         self.templates = Gauge(
             "cocircle_gallery_faces", "Faces in a collection.", ["collection"], registry=self.registry
+        )
+        self.store_up = Gauge(
+            "cocircle_store_up",
+            "1 while the gallery's database answers; without it the gallery's figures are left out.",
+            registry=self.registry,
         )
         self.lag = Gauge(
             "cocircle_revision_lag",
@@ -69,6 +95,19 @@ class Metrics:
             yield
         finally:
             self.stage_seconds.labels(name).observe(perf_counter() - begun)
+
+    def ran(self, stage: str, size: int, seconds: float) -> None:
+        """A batch of `size` was at work in a stage for `seconds`."""
+        self.stage_seconds.labels(stage).observe(seconds)
+        self.batch_size.labels(stage).observe(size)
+
+    def queued(self, stage: str, waiting: int) -> None:
+        """So many items wait for a stage now."""
+        self.stage_waiting.labels(stage).set(waiting)
+
+    def expired(self, stage: str) -> None:
+        """An item waited too long for a stage."""
+        self.stage_expired.labels(stage).inc()
 
     def render(self) -> bytes:
         """The text exposition format."""

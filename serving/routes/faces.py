@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 
+from faces.analyzer import EmbedWhat
 from faces.face import Reason
 from index.records import NewFace, NewPerson, Receipt, Written
 from serving import answers
@@ -18,11 +19,13 @@ from serving.docs import ERRORS, image_body
 from serving.enrolment import Judgement, QualityGate, judge
 from serving.errors import STATUS_OF_REASON, ApiError
 from serving.idempotency import Once
+from serving.overload import refuse_when_full
 from serving.routes.collections import Cursor, PageLimit
 from serving.routes.photos import One
 from serving.schemas import Body, Enrolled, EnrolOut, FacePage, Finite, Metadata, Name, Rejected
 from serving.service import Service
 from serving.uploads import read_images
+from serving.waiting import ended
 
 router = APIRouter(
     prefix="/v1/collections/{collection}/persons/{person}/faces", tags=["faces"], responses=ERRORS
@@ -65,7 +68,7 @@ async def enrol(
 
     201 when at least one was accepted; 422 with every rejection when none was, and nothing is written then.
     """
-    service.gate.refuse_when_full()
+    refuse_when_full(service)
     sent = await read_images(request, EnrolOptions, most=service.settings.max_images)
     options = sent.options
     if bool(sent.images) == bool(options.templates):
@@ -79,10 +82,10 @@ async def enrol(
     if not options.create:
         await run_sync(service.gallery.person, collection, person)
     if sent.images:
-        work = partial(
-            judge, service, sent.images, options.faces, options.quality, keep_crops=found.keep_crops
-        )
-        judgement = await service.gate.run(work)
+        photos = service.submit(sent.images, EmbedWhat.LARGEST)
+        await ended(request, photos)
+        work = partial(judge, service, photos, options.faces, options.quality, keep_crops=found.keep_crops)
+        judgement = await run_sync(work)
         new = [accepted.new for accepted in judgement.accepted]
     else:
         new = [NewFace(np.array(item.embedding), item.quality, item.detail) for item in options.templates]

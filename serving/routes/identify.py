@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,19 @@ from pydantic import Field, model_validator
 
 from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Face
-from index.records import Candidate, Fusion
+from index.records import Fusion
 from serving import answers
 from serving.access import Reader, ServiceDep
 from serving.docs import ERRORS, image_body
 from serving.errors import ApiError
+from serving.overload import refuse_when_full
 from serving.routes.photos import One, Which, the_face
 from serving.schemas import Body, Finite, IdentifiedFace, IdentifyOut, PersonVerifyOut
 from serving.scoring import Scale
+from serving.searching import Found, Search
 from serving.service import Service
 from serving.uploads import ImageRequest, read_images
+from serving.waiting import analysed, ended
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"], responses=ERRORS)
 
@@ -68,7 +73,7 @@ class Probes:
 @router.post("/identify", openapi_extra=image_body(IdentifyOptions))
 async def identify(collection: str, request: Request, service: ServiceDep, _: Reader) -> IdentifyOut:
     """Who is this? At or above the threshold, best first; an empty list of candidates means unknown."""
-    service.gate.refuse_when_full()
+    refuse_when_full(service)
     sent = await read_images(request, IdentifyOptions)
     options = sent.options
     found = await run_sync(service.gallery.collection, collection)
@@ -76,21 +81,17 @@ async def identify(collection: str, request: Request, service: ServiceDep, _: Re
     scale = Scale(service.pack.calibration, size)
     threshold = scale.threshold(options.threshold, options.max_fmr, service.settings.identify_max_fmr)
 
-    def work() -> tuple[Probes, list[list[Candidate]]]:
-        probes = _probes(service, sent, EmbedWhat.ALL if options.faces is Which.ALL else EmbedWhat.LARGEST)
-        if probes.analysis is not None and not probes.analysis.faces and options.faces is Which.LARGEST:
-            the_face(service, probes.analysis, One.LARGEST, "image")
-        with service.metrics.stage("search"):
-            candidates = service.gallery.identify(
-                collection,
-                probes.templates,
-                contract_id=probes.contract_id,
-                limit=options.limit,
-                threshold=threshold,
-            )
-        return probes, candidates
+    def search(probes: Probes) -> Search:
+        return Search(collection, probes.contract_id, options.limit, threshold, probes.templates)
 
-    probes, candidates = await service.gate.run(work)
+    sent_template = _sent_template(sent)
+    if sent_template is None:
+        probes, candidates = await _search_photo(request, service, sent, search)
+    else:
+        probes = sent_template
+        searched = service.searches.submit(search(probes), deadline=service.deadline())
+        await ended(request, [searched])
+        candidates = searched.result()
     for hits in candidates:
         service.metrics.searches.labels("hit" if hits else "unknown").inc()
         if hits:
@@ -116,24 +117,22 @@ async def verify_person(
     collection: str, person: str, request: Request, service: ServiceDep, _: Reader
 ) -> PersonVerifyOut:
     """Is this that person? One comparison with the person's template, or the best of their samples."""
-    service.gate.refuse_when_full()
+    refuse_when_full(service)
     sent = await read_images(request, PersonVerifyOptions)
     options = sent.options
     await run_sync(service.gallery.person, collection, person)
     scale = Scale(service.pack.calibration)
     threshold = scale.threshold(options.threshold, options.max_fmr, service.settings.verify_max_fmr)
-
-    def work() -> tuple[Probes, Candidate]:
-        probes = _probes(service, sent, EmbedWhat.LARGEST)
-        if probes.analysis is not None:
-            the_face(service, probes.analysis, options.faces, "image")
-        with service.metrics.stage("search"):
-            candidate = service.gallery.verify(
-                collection, person, probes.templates[0], contract_id=probes.contract_id
-            )
-        return probes, candidate
-
-    probes, candidate = await service.gate.run(work)
+    probes = _sent_template(sent)
+    if probes is None:
+        (analysis,) = await analysed(request, service, sent.images, EmbedWhat.LARGEST)
+        the_face(service, analysis, options.faces, "image")
+        probes = _probes(service, analysis)
+    template = probes.templates[0]
+    with service.metrics.stage("search"):
+        candidate = await run_sync(
+            partial(service.gallery.verify, collection, person, template, contract_id=probes.contract_id)
+        )
     face = probes.faces[0]
     return PersonVerifyOut.model_validate(
         {
@@ -145,14 +144,41 @@ async def verify_person(
     )
 
 
-def _probes(service: Service, sent: ImageRequest[Any], embed: EmbedWhat) -> Probes:
+async def _search_photo(
+    request: Request,
+    service: Service,
+    sent: ImageRequest[IdentifyOptions],
+    search: Callable[[Probes], Search],
+) -> tuple[Probes, Found]:
+    """Analyses the photo and searches for its faces. Raises ApiError 422 where its largest one is wanted and
+    there is none.
+    """
+    largest = sent.options.faces is Which.LARGEST
+
+    def ask(analysis: Analysis) -> Search:
+        if largest:
+            the_face(service, analysis, One.LARGEST, "image")
+        return search(_probes(service, analysis))
+
+    photo, found = service.submit_search(sent.images[0], EmbedWhat.LARGEST if largest else EmbedWhat.ALL, ask)
+    await ended(request, [found])
+    candidates = found.result()
+    return _probes(service, photo.result()), candidates
+
+
+def _sent_template(sent: ImageRequest[Any]) -> Probes | None:
+    """The template sent in place of a photo, or None. Raises ApiError 422 unless there is one of the two."""
     options: ProbeOptions = sent.options
     if (len(sent.images) == 1) == (options.embedding is not None):
         raise ApiError(422, "invalid_request", "Send one image or one embedding, and not both.")
-    if options.embedding is not None:
-        assert options.contract_id is not None
-        return Probes(np.array([options.embedding]), options.contract_id, (None,), None)
-    analysis = service.analyze(sent.images[0], embed)
+    if options.embedding is None:
+        return None
+    assert options.contract_id is not None
+    return Probes(np.array([options.embedding]), options.contract_id, (None,), None)
+
+
+def _probes(service: Service, analysis: Analysis) -> Probes:
+    """What is searched for of an analysed photo: its embedded faces."""
     faces = tuple(face for face in analysis.faces if face.embedding is not None)
     templates = np.zeros((0, service.pack.dimension), np.float32)
     if faces:

@@ -13,10 +13,12 @@ from serving import answers
 from serving.access import Reader, ServiceDep
 from serving.docs import ERRORS, image_body
 from serving.errors import ApiError
+from serving.overload import refuse_when_full
 from serving.schemas import Body, DetectOut, EmbeddingsOut, Finite, VerifyOut
 from serving.scoring import Scale
 from serving.service import Service
 from serving.uploads import read_images
+from serving.waiting import analysed
 
 router = APIRouter(prefix="/v1", tags=["photos"], responses=ERRORS)
 
@@ -56,10 +58,10 @@ class VerifyOptions(Body):
 @router.post("/detect", openapi_extra=image_body(NoOptions))
 async def detect(request: Request, service: ServiceDep, _: Reader) -> DetectOut:
     """Every face of a photo with landmarks and quality, largest first; none is an empty list."""
-    service.gate.refuse_when_full()
+    refuse_when_full(service)
     sent = await read_images(request, NoOptions)
     image = one_image(sent.images)
-    analysis = await service.gate.run(lambda: service.analyze(image, EmbedWhat.NONE))
+    (analysis,) = await analysed(request, service, [image], EmbedWhat.NONE)
     return DetectOut(
         model=answers.model_ref(service),
         image=answers.image_size(analysis),
@@ -70,11 +72,11 @@ async def detect(request: Request, service: ServiceDep, _: Reader) -> DetectOut:
 @router.post("/embeddings", openapi_extra=image_body(EmbeddingOptions))
 async def embeddings(request: Request, service: ServiceDep, _: Reader) -> EmbeddingsOut:
     """Templates of a photo's faces, unit vectors under the named model contract."""
-    service.gate.refuse_when_full()
+    refuse_when_full(service)
     sent = await read_images(request, EmbeddingOptions)
     image = one_image(sent.images)
     embed = EmbedWhat.ALL if sent.options.faces is Which.ALL else EmbedWhat.LARGEST
-    analysis = await service.gate.run(lambda: service.analyze(image, embed))
+    (analysis,) = await analysed(request, service, [image], embed)
     return EmbeddingsOut(
         model=answers.model_ref(service),
         image=answers.image_size(analysis),
@@ -87,12 +89,12 @@ async def embeddings(request: Request, service: ServiceDep, _: Reader) -> Embedd
 @router.post("/verify", openapi_extra=image_body(VerifyOptions, ("image_a", "image_b")))
 async def verify(request: Request, service: ServiceDep, _: Reader) -> VerifyOut:
     """Do two photos show one person?"""
-    service.gate.refuse_when_full()
+    refuse_when_full(service)
     sent = await read_images(request, VerifyOptions, ("image_a", "image_b"))
     options = sent.options
     scale = Scale(service.pack.calibration)
     threshold = scale.threshold(options.threshold, options.max_fmr, service.settings.verify_max_fmr)
-    first, second = await service.gate.run(lambda: service.analyze_all(sent.images, EmbedWhat.LARGEST))
+    first, second = await analysed(request, service, sent.images, EmbedWhat.LARGEST)
     face_a = the_face(service, first, options.faces, "image_a")
     face_b = the_face(service, second, options.faces, "image_b")
     assert face_a.embedding is not None

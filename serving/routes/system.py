@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from index.errors import StoreUnavailable
 from serving.access import Reader, ServiceDep
 from serving.docs import ERRORS
 from serving.schemas import (
@@ -117,9 +118,18 @@ def _versions() -> dict[str, str]:
 
 
 def _measure_gallery(service: Service) -> None:
-    service.metrics.waiting.set(service.gate.admitted)
+    service.metrics.waiting.set(service.pipeline.admission.admitted)
     service.metrics.templates.clear()
     service.metrics.lag.clear()
+    try:
+        _measure_collections(service)
+    except StoreUnavailable:
+        service.metrics.store_up.set(0)
+    else:
+        service.metrics.store_up.set(1)
+
+
+def _measure_collections(service: Service) -> None:
     after: str | None = None
     while page := service.gallery.collections(after, 1000):
         for collection in page:

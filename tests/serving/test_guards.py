@@ -7,13 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import anyio
 import httpx
 import pytest
 
 from serving.client import ApiFailure, Client
-from serving.errors import ApiError
-from serving.gate import AnalysisGate
 from serving.keys import KeyRing, Scope
 from serving.settings import SettingsError, read_settings
 from tests.serving.conftest import Opened
@@ -165,31 +162,6 @@ def test_every_answer_carries_its_id_and_safe_headers(api: httpx.Client) -> None
     assert re.fullmatch(r"[0-9a-f]{16}", forged.headers["x-request-id"])
     assert forged.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in forged.headers["content-security-policy"]
-
-
-def test_a_full_gate_refuses_at_once_and_opens_again() -> None:
-    async def scenario() -> None:
-        gate = AnalysisGate(concurrency=1, queue=1)
-        entered, leave = anyio.Event(), anyio.Event()
-
-        def blocking() -> int:
-            anyio.from_thread.run_sync(entered.set)
-            anyio.from_thread.run(leave.wait)
-            return 1
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(gate.run, blocking)
-            await entered.wait()
-            tasks.start_soon(gate.run, lambda: 2)
-            await anyio.wait_all_tasks_blocked()
-            with pytest.raises(ApiError) as refusal:
-                await gate.run(lambda: 3)
-            assert refusal.value.status == 429
-            assert refusal.value.headers["Retry-After"] == "1"
-            leave.set()
-        assert await gate.run(lambda: 4) == 4
-
-    anyio.run(scenario)
 
 
 def test_the_log_tells_the_route_and_never_who(
