@@ -82,8 +82,8 @@ def test_an_exact_engine_gives_the_candidates_of_every_comparison(fusion: Fusion
 
 def test_codes_that_hand_on_too_little_show_in_the_figures() -> None:
     """The measurement itself: with few candidates from the codes the engine must fall behind, with many it must not."""
-    gallery = templates(drawn(3000, 64, 5), np.arange(3000))
-    probes = drawn(100, 64, 6)
+    gallery = templates(drawn(10_000, 256, 5), np.arange(10_000))
+    probes = drawn(100, 256, 6)
     exact = exact_search(gallery, probes, limit=1)
     agreement = [
         same_best(
