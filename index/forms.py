@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from index.job_records import Claim
 from index.records import Lacking, NewFace, Role, Sibling
-from index.store import forms
+from index.store import forms, jobs
 from index.store.base import TemplateStore
 
 Embed = Callable[[Sequence[Lacking]], dict[str, list[NewFace]]]
@@ -39,10 +40,34 @@ class Forms:
         """Removes the next or previous form with all it holds. Raises UnknownForm, FormConflict."""
         self._write(lambda c: forms.discard(c, collection, role))
 
-    def lacking(self, collection: str, role: Role, persons: Sequence[str]) -> list[Lacking]:
-        """What a form lacks of some persons of the live one. Raises UnknownForm."""
+    def thin(self, collection: str, role: Role, contract_id: str, claim: Claim, at_most: int = 200) -> bool:
+        """As discard, some persons at a time and for a job that must still be held: True when nothing is left.
+
+        Raises UnknownForm, FormConflict, LeaseLost.
+        """
+
+        def change(connection: Connection) -> bool:
+            jobs.held(connection, claim)
+            return forms.thin(connection, collection, role, contract_id, at_most)
+
+        return bool(self._write(change))
+
+    def lacking(
+        self, collection: str, role: Role, persons: Sequence[str], contract_id: str | None = None
+    ) -> list[Lacking]:
+        """What a form (of that contract, where one is given) lacks of some persons of the live one.
+
+        Raises UnknownForm.
+        """
         with self._store.read() as connection:
-            return forms.lacking(connection, collection, role, persons)
+            return forms.lacking(connection, collection, role, persons, contract_id)
+
+    def differing(self, collection: str, role: Role, contract_id: str) -> tuple[int, dict[str, list[str]]]:
+        """The revision now, and every person whom a form lacks or has otherwise than the live one, with the ids of the
+        faces it lacks. Compares all of both. Raises UnknownForm.
+        """
+        with self._store.read() as connection:
+            return forms.differing(connection, collection, role, contract_id)
 
     def touched(self, collection: str, role: Role) -> tuple[int, list[Lacking]]:
         """The revision now, and what a form lacks of persons that changed since it was in step. Raises UnknownForm."""
@@ -72,5 +97,41 @@ class Forms:
             for one in lacks:
                 forms.bring(connection, collection, role, one.person_id, made.get(one.person_id, []))
             return not forms.exchange(connection, collection, role)
+
+        return bool(self._write(change))
+
+    def exchange_for(
+        self,
+        claim: Claim,
+        collection: str,
+        role: Role,
+        contract_id: str,
+        compared: tuple[int, Sequence[str]],
+        embed: Embed,
+        *,
+        at_most: int,
+        drop_missing: bool,
+    ) -> bool:
+        """As exchange, for a job that must still be held, of a form that was found `differing`.
+
+        compared: the revision of that, and the persons who differed. at_most: faces to embed while writers wait. With
+        drop_missing, faces of which `embed` gives nothing are left out of the form. Raises UnknownForm, FormConflict,
+        LeaseLost.
+        """
+
+        def change(connection: Connection) -> bool:
+            jobs.held(connection, claim)
+            lacks = forms.changed_since(connection, collection, role, contract_id, *compared)
+            if sum(max(1, len(one.faces)) for one in lacks) > at_most:
+                return False
+            made = embed(lacks) if lacks else {}
+            if not drop_missing and any(len(made.get(one.person_id, ())) < len(one.faces) for one in lacks):
+                return False
+            for one in lacks:
+                forms.bring(
+                    connection, collection, role, one.person_id, made.get(one.person_id, ()), contract_id
+                )
+            forms.become_live(connection, collection, role)
+            return True
 
         return bool(self._write(change))

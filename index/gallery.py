@@ -49,8 +49,9 @@ from index.records import (
     StoredReceipt,
     Written,
 )
+from index.samples import Samples
 from index.settings import GallerySettings
-from index.store import clock, collections, faces, job_items, log, persons, receipts, searched
+from index.store import clock, collections, faces, forms, job_items, log, persons, receipts, searched
 from index.store.base import TemplateStore
 from index.store.postgres import PostgresStore
 from index.store.sqlite import SqliteStore
@@ -86,6 +87,7 @@ class Gallery:
         self.jobs = Jobs(store)
         self.forms = Forms(store, lambda change: self._write(None, change))
         self._follower = Follower(store, engine)
+        self.samples = Samples(store, engine, self._follower, self._write)
         self._upkeep = Upkeep(self._follower, engine, self._keys, settings.snapshot_every)
         self._pool = (
             ThreadPoolExecutor(settings.search_threads, "gallery-search")
@@ -274,7 +276,9 @@ class Gallery:
         """The person's template is made anew; without a face left the person stays and is not found."""
         self._write(receipt, lambda c: faces.remove(c, collection, person_id, face_id))
 
-    def known_sources(self, collection: str, sources: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    def known_sources(
+        self, collection: str, sources: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], str]:
         """Face id of each (person id, source) that is enrolled. Raises UnknownCollection."""
         return self._read(lambda c: faces.known_sources(c, collection, sources))
 
@@ -305,6 +309,10 @@ class Gallery:
             try:
                 hits = self._search(found.key, units, limit, threshold)
             except KeyError as error:
+                # Exchanged and then discarded, it is a collection still, of another contract.
+                now = self._read(lambda c: collections.row_for(c, collection, contract_id))
+                if now.key != found.key:
+                    continue
                 raise UnknownCollection(f"there is no collection {collection!r}") from error
             named = self._named(hits, Fusion(found.fusion) is Fusion.SAMPLES)
             if named is not None:
@@ -396,6 +404,17 @@ class Gallery:
             key = collections.row(connection, collection).key
         self._follower.follow()
         return self._follower.snapshot(key)
+
+    def warm(self, collection: str, role: Role) -> None:
+        """Trains and compacts what is searched of a form, and writes its snapshot, before anybody searches it.
+
+        Raises UnknownCollection, UnknownForm, EngineBehind.
+        """
+        with self._store.read() as connection:
+            key = forms.row(connection, collection, role).key
+        self._follower.follow()
+        self._engine.maintain(key)
+        self._follower.snapshot(key)
 
     def receipt(self, scope: str, key: str) -> StoredReceipt | None:
         """What an idempotency key was used for, if it was."""

@@ -91,6 +91,10 @@ class Jobs:
         """What a job found, in the order it was written, beyond the key `after`. Raises UnknownJob."""
         return self._read(lambda c: job_items.findings(c, id, after, limit))
 
+    def unsettled(self) -> list[tuple[str, str, int]]:
+        """(kind, state, items to be settled) of the jobs that have not ended."""
+        return self._read(jobs.unsettled)
+
     def pending_bytes(self) -> int:
         """Bytes of uploads that wait, of all jobs."""
         return self._read(job_items.pending_bytes)
@@ -165,7 +169,10 @@ class Jobs:
         def add(connection: Connection) -> int:
             found = jobs.held(connection, claim)
             jobs.renew(connection, claim)
-            return job_items.add(connection, found, items)
+            fresh = job_items.add(connection, found, items)
+            if fresh:
+                jobs.progressed(connection, found)
+            return fresh
 
         return self._change(add)
 

@@ -38,6 +38,11 @@ class Reading:
         """The parts of a collection, of at most `size` persons each; see index.store.spans."""
         return spans.spans(self._connection, collections.row(self._connection, collection), size)
 
+    def named(self, collection: str, span: Span) -> list[str]:
+        """Ids of the persons of a span, by number."""
+        found = collections.row(self._connection, collection)
+        return list(spans.named(self._connection, found, span, "").values())
+
     def searched(self, collection: str, span: Span, prefix: str = "") -> PersonRows:
         """What is searched of the persons of a span whose ids begin with `prefix`: their means, or every sample."""
         found = collections.row(self._connection, collection)

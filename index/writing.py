@@ -55,12 +55,19 @@ class Writing:
         """The person's template is made anew. Raises UnknownFace."""
         faces.remove(self._connection, collection, person, face)
 
-    def bring(self, collection: str, role: Role, person: str, new: Sequence[NewFace]) -> None:
+    def bring(
+        self,
+        collection: str,
+        role: Role,
+        person: str,
+        new: Sequence[NewFace],
+        contract_id: str | None = None,
+    ) -> None:
         """Makes a person of another form what the live one is now; `new` are templates of faces it lacks, by their ids.
 
-        Raises UnknownForm.
+        contract_id: of that form, which must have it. Raises UnknownForm.
         """
-        forms.bring(self._connection, collection, role, person, new)
+        forms.bring(self._connection, collection, role, person, new, contract_id)
 
     def require(self, claim: Claim) -> None:
         """Raises LeaseLost where the items of a claim are no longer held, before anything is done for them."""

@@ -11,7 +11,12 @@ from fastapi import FastAPI
 
 from serving.errors import install_error_handlers
 from serving.guards import BodyLimit, OriginGuard, RequestFrame
-from serving.routes import collections, faces, identify, page, persons, photos, system
+from serving.jobs.registry import KINDS
+from serving.jobs.worker import Worker
+from serving.overload import install_overload_handlers
+from serving.rekognition.admission import Doorway
+from serving.rekognition.protocol import router as rekognition_router
+from serving.routes import collections, faces, identify, jobs, page, persons, photos, system
 from serving.service import Service
 from serving.settings import Settings
 
@@ -22,17 +27,27 @@ ROUTERS = (
     persons.router,
     faces.router,
     identify.router,
+    jobs.router,
+    rekognition_router,
     page.router,
 )
 
 
 def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
-    """The ASGI application. Opens a Service now, unless one is given, and closes it when the server stops."""
+    """The ASGI application. Opens a Service now, unless one is given, and closes it when the server stops.
+
+    While the server runs, so many threads as the settings say work on jobs; none where there is no server.
+    """
     opened = service or Service.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker = Worker(opened, KINDS, settings.workers) if settings.workers else None
+        if worker is not None:
+            await run_sync(worker.start)
         yield
+        if worker is not None:
+            await run_sync(worker.stop)
         await run_sync(opened.close)
 
     app = FastAPI(
@@ -45,7 +60,9 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.state.service = opened
+    app.state.rekognition = Doorway.open(settings.folder)
     install_error_handlers(app)
+    install_overload_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
     hosts = None if settings.keys_required else settings.allowed_hosts

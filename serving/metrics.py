@@ -83,6 +83,12 @@ class Metrics:
             ["collection"],
             registry=self.registry,
         )
+        self.job_items = Gauge(
+            "cocircle_job_items_waiting",
+            "Items that jobs have yet to settle, by the job's kind and state.",
+            ["kind", "state"],
+            registry=self.registry,
+        )
         self.model = Gauge(
             "cocircle_model_info", "The served pack.", ["name", "contract_id"], registry=self.registry
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from index.store.database_url import database_url
 
 MIB = 1024 * 1024
 
@@ -40,10 +39,18 @@ class Settings(BaseSettings):
     )
 
     pack: str = Field(default="default", description="Model pack: a name or a folder with model.toml.")
+    packs: tuple[str, ...] = Field(
+        default=(),
+        description="Packs served beside it, for collections of their contracts, as a JSON list.",
+    )
     provider: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Where the models run. Never falls back."
     )
-    threads: int = Field(default=0, ge=0, description="ONNX Runtime threads a model; 0 takes every core.")
+    threads: int = Field(
+        default=0,
+        ge=0,
+        description="ONNX Runtime threads of one run; 0 shares the cores among `concurrency` runs.",
+    )
     engine: Literal["faiss-cpu", "faiss-gpu"] = Field(
         default="faiss-cpu", description="Vector engine. Never falls back."
     )
@@ -118,6 +125,8 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_database(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() != "sqlite":
+            from index.store.database_url import database_url  # SQLAlchemy, which most commands never need
+
             database_url(value.get_secret_value())
         return value
 
@@ -149,6 +158,11 @@ class Settings(BaseSettings):
     def largest_batch(self) -> int:
         """`batch`, or where that is 0 what suits the provider."""
         return self.batch or (8 if self.provider == "cpu" else 32)
+
+    @property
+    def run_threads(self) -> int:
+        """`threads`, or where that is 0 each run's part of the cores: with more, runs take turns on them."""
+        return self.threads or max(1, (os.cpu_count() or 1) // self.concurrency)
 
     @property
     def folder(self) -> Path:

@@ -116,9 +116,10 @@ def change(
         values["search"] = str(Search(search))
     if keep_crops is not None:
         values["keep_crops"] = keep_crops
-    if values:
-        connection.execute(update(collections).where(collections.c.key == found.key).values(**values))
-        log.advance(connection, found.key, log.Kind.COLLECTION)
+    # Of every form: whichever is live later, the collection is what its owner made of it.
+    for form in (found, *siblings(connection, found)) if values else ():
+        connection.execute(update(collections).where(collections.c.key == form.key).values(**values))
+        log.advance(connection, form.key, log.Kind.COLLECTION)
     return get(connection, id)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, insert, or_, select, update
 
 from index.errors import InvalidRecord, JobConflict, LeaseLost, UnknownJob
 from index.job_records import ACTIVE, Claim, Job, JobState, NewJob, Values
@@ -88,8 +88,11 @@ def page(
 
 
 def free(table: Table, now: int) -> ColumnElement[bool]:
-    """Nobody holds it: its lease is over, or ends later than any lease can, since a clock was set back."""
-    return or_(table.c.lease_until <= now, table.c.lease_until > now + LEASE)
+    """Nobody holds it: its lease is over, or ends later than any lease can, since a clock was set back.
+
+    A lease that another process took a moment after `now`, or by a clock that is ahead a little, is held.
+    """
+    return or_(table.c.lease_until <= now, table.c.lease_until > now + 2 * LEASE)
 
 
 def new_lease(worker: str) -> str:
@@ -176,6 +179,11 @@ def renew(connection: Connection, claim: Claim) -> None:
     renewed = connection.execute(update(job_items).where(*mine).values(lease_until=until)).rowcount
     if not renewed:
         raise LeaseLost(f"another worker holds these items of job {found.id}")
+
+
+def progressed(connection: Connection, found: Row[Any]) -> None:
+    """Planning came further than it ever was: however often it was begun, it is not what ends its workers."""
+    connection.execute(update(jobs).where(jobs.c.key == found.key).values(attempts=1))
 
 
 def let_go(connection: Connection, claim: Claim, *, progressed: bool) -> None:
@@ -277,6 +285,15 @@ def _remove(connection: Connection, which: ColumnElement[bool]) -> None:
     for table in (job_findings, job_items):
         connection.execute(delete(table).where(table.c.job_key.in_(keys)))
     connection.execute(delete(jobs).where(which))
+
+
+def unsettled(connection: Connection) -> list[tuple[str, str, int]]:
+    """(kind, state, items to be settled) of the jobs that have not ended, by kind and state."""
+    left = func.sum(jobs.c.total - jobs.c.done - jobs.c.rejected - jobs.c.failed)
+    states = [str(state) for state in ACTIVE]
+    query = select(jobs.c.kind, jobs.c.state, left).where(jobs.c.state.in_(states))
+    found = connection.execute(query.group_by(jobs.c.kind, jobs.c.state))
+    return [(kind, state, int(items)) for kind, state, items in found]
 
 
 def record(found: Row[Any]) -> Job:

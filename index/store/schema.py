@@ -91,6 +91,7 @@ faces = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("source", String(64)),  # digest of the photo it came from, where a job enrolled it
     Index(None, "person_key"),
+    Index(None, "id"),
     UniqueConstraint("person_key", "id"),
     sqlite_autoincrement=True,
 )

@@ -11,9 +11,11 @@ from serving.cli.ask import detect, identify, verify
 from serving.cli.demo import demo
 from serving.cli.enroll import enroll
 from serving.cli.evaluate_later import evaluate_later
+from serving.cli.jobs import jobs_app
 from serving.cli.keys import keys_app
 from serving.cli.models import models_app
 from serving.cli.serve import serve
+from serving.cli.worker import worker
 
 app = typer.Typer(
     help="Face recognition in one house: enrol, verify, identify, serve, evaluate.",
@@ -21,11 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, enroll, identify, verify, detect, demo):
+for command in (serve, worker, enroll, identify, verify, detect, demo):
     app.command()(command)
 app.add_typer(evaluate_later, name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
+app.add_typer(jobs_app, name="jobs")
 for entry in sorted(entry_points(group="cocircle.commands"), key=lambda entry: entry.name):
     found = entry.load()
     if isinstance(found, typer.Typer):

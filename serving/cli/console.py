@@ -29,6 +29,7 @@ from faces.manifest import PackError
 from faces.session import ProviderUnavailable
 from index.errors import GalleryError
 from serving.client import ApiFailure, Client
+from serving.job_client import DamagedDownload
 from serving.settings import SettingsError, read_settings
 
 out = Console(highlight=False)
@@ -50,10 +51,19 @@ Home = Annotated[
     typer.Option(help="Data folder, without --url.", show_default="COCIRCLE_HOME or ~/.local/share/cocircle"),
 ]
 Pack = Annotated[str | None, typer.Option(help="Model pack, without --url: a name or a folder.")]
+AlsoPack = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A pack served beside it, for collections of its contract. Repeat for more.",
+        metavar="PACK",
+        show_default="COCIRCLE_PACKS or none",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of words.")]
 
 EXPECTED = (
     ApiFailure,
+    DamagedDownload,
     GalleryError,
     ImageError,
     PackError,

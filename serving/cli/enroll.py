@@ -1,4 +1,4 @@
-"""`cocircle enroll`: a folder of photos into a collection, with progress; run again, it continues where it was."""
+"""`cocircle enroll`: photos or templates into a collection, with progress; run again, it continues where it was."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import typer
 
 from serving.cli.console import (
     EXIT_ERROR,
+    EXIT_NO,
     ApiKey,
     Home,
     Json,
@@ -29,8 +30,10 @@ from serving.cli.console import (
     told_errors,
 )
 from serving.client import ApiFailure, Client
+from serving.jobs.sources.folder import Folder
+from serving.jobs.sources.source import PHOTO_ENDINGS
+from serving.settings import read_settings
 
-PHOTO_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".pgm"})
 PHOTOS_A_REQUEST = 8
 
 
@@ -44,16 +47,30 @@ class Photo:
 
 @dataclass
 class Report:
-    """What became of a folder. rejected: file, reasons and message each."""
+    """What became of a source. enrolled: photos of it that are enrolled now, `already` of them from before.
+
+    rejected, failed: file, reasons and message each; what failed may succeed another time. job: its id, if there is
+    one.
+    """
 
     enrolled: int = 0
     persons: int = 0
     seconds: float = 0.0
     rejected: list[dict[str, object]] = field(default_factory=list)
+    already: int = 0
+    failed: list[dict[str, object]] = field(default_factory=list)
+    photos_per_second: float = 0.0
+    job: str | None = None
 
 
 def enroll(
-    folder: Annotated[Path, typer.Argument(help="A folder of PERSON/PHOTO.jpg, or of PERSON.jpg files.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of PERSON/PHOTO.jpg or of PERSON.jpg files; a .tar of such; a .csv or .jsonl list of "
+            "person and file; templates as .jsonl or .npz."
+        ),
+    ],
     collection: Annotated[str, typer.Option("--collection", "-c", help="Made when there is none yet.")],
     quality: Annotated[
         str, typer.Option(help="auto refuses unfit faces with reasons; none takes all.")
@@ -61,48 +78,69 @@ def enroll(
     faces: Annotated[
         str, typer.Option(help="one refuses photos of several people; largest takes the largest.")
     ] = "one",
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Requests at the same time.")] = 2,
+    contract: Annotated[
+        str | None, typer.Option(help="Model contract of templates, where their file does not say it.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Batches, or requests, at the same time.")] = 2,
     url: Url = None,
     key: ApiKey = None,
     home: Home = None,
     pack: Pack = None,
     as_json: Json = False,
 ) -> None:
-    """Enrols a folder: each sub-folder is a person, or each file by its name.
+    """Enrols a source by a job that survives Ctrl-C, kill and power loss: the same command goes on with it.
 
-    Photos already enrolled by an earlier run are recognised by their content and not enrolled twice.
+    Each sub-folder is a person, or each file by its name. Photos already enrolled are recognised by their content
+    and not enrolled twice. With --url a folder is sent in requests.
     """
     with told_errors():
-        photos = find_photos(folder)
-        if not photos:
-            tell_error(f"no photo ({' '.join(sorted(PHOTO_ENDINGS))}) in {folder}")
-            raise typer.Exit(EXIT_ERROR)
-        with client(url, key, home, pack) as service:
-            _make(service, collection)
-            report = enrol_photos(service, collection, photos, quality=quality, faces=faces, workers=workers)
+        if url is not None:
+            report = _by_requests(source, collection, quality, faces, workers, url, key)
+        else:
+            from serving.cli.enroll_job import enrol_by_job, options_of
+
+            options = options_of(source, quality, faces, contract)
+            report = enrol_by_job(read_settings(home=home, pack=pack), collection, options, workers)
     if as_json:
         sys.stdout.write(json.dumps(asdict(report), indent=2) + "\n")
-        return
-    rate = len(photos) / max(report.seconds, 1e-9)
+    else:
+        _tell(report, collection)
+    if report.failed:
+        raise typer.Exit(EXIT_NO)
+
+
+def _tell(report: Report, collection: str) -> None:
+    before = f" ({report.already} of them before)" if report.already else ""
+    failed = f"{len(report.failed)} failed, " if report.failed else ""
     out.print(
-        f"{report.enrolled} photos of {report.persons} people enrolled into {collection}, "
-        f"{len(report.rejected)} rejected, {report.seconds:.1f} s, {rate:.1f} photos/s"
+        f"{report.enrolled} photos of {report.persons} people enrolled into {collection}{before}, "
+        f"{len(report.rejected)} rejected, {failed}{report.seconds:.1f} s, {report.photos_per_second:.1f} photos/s",
+        soft_wrap=True,
     )
-    for item in report.rejected:
-        out.print(f"  {item['file']}: {item['message']}", soft_wrap=True)
+    for item in [*report.rejected, *report.failed]:
+        out.print(f"  {item['file']}: {item['message']}", soft_wrap=True, markup=False)
+    if report.failed:
+        out.print("The same command tries what failed again.")
+
+
+def _by_requests(
+    folder: Path, collection: str, quality: str, faces: str, workers: int, url: str, key: str | None
+) -> Report:
+    photos = find_photos(folder)
+    if not photos:
+        tell_error(f"no photo ({' '.join(sorted(PHOTO_ENDINGS))}) in {folder}")
+        raise typer.Exit(EXIT_ERROR)
+    with client(url, key, None, None) as service:
+        _make(service, collection)
+        return enrol_photos(service, collection, photos, quality=quality, faces=faces, workers=workers)
 
 
 def find_photos(folder: Path) -> list[Photo]:
     """The photos of a folder in a stable order. Raises FileNotFoundError."""
     if not folder.is_dir():
         raise FileNotFoundError(2, "no such folder", str(folder))
-    found: list[Photo] = []
-    for entry in sorted(folder.iterdir()):
-        if entry.is_dir():
-            found.extend(Photo(entry.name, path) for path in sorted(entry.rglob("*")) if _is_photo(path))
-        elif _is_photo(entry):
-            found.append(Photo(entry.stem, entry))
-    return found
+    listed = Folder(path=str(folder.absolute())).listing()
+    return [Photo(item.person, folder / item.where["file"]) for item in listed if item.person is not None]
 
 
 def enrol_photos(
@@ -138,6 +176,7 @@ def enrol_photos(
                 bar.advance(task, len(batch))
     report.persons = len(persons)
     report.seconds = round(perf_counter() - begun, 3)
+    report.photos_per_second = round(len(photos) / max(report.seconds, 1e-3), 2)
     report.rejected.sort(key=lambda item: str(item["file"]))
     return report
 
@@ -187,7 +226,3 @@ def _make(service: Client, collection: str) -> None:
         if failure.code != "unknown_collection":
             raise
         service.create_collection(collection)
-
-
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in PHOTO_ENDINGS and path.is_file()

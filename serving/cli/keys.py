@@ -11,6 +11,7 @@ from rich.table import Table
 
 from serving.cli.console import EXIT_ERROR, Home, Json, out, tell_error, told_errors
 from serving.keys import KeyRing, Scope
+from serving.rekognition.credentials import Credentials, access_key_id
 from serving.settings import read_settings
 
 keys_app = typer.Typer(help="API keys of the service on this machine.", no_args_is_help=True)
@@ -22,9 +23,16 @@ def create(
     name: Annotated[str, typer.Option(help="Whose it is, for the list.")] = "",
     home: Home = None,
 ) -> None:
-    """Makes a key and prints it, this once."""
+    """Makes a key and prints it, this once: as it is, and on standard error as an AWS client is given it."""
     with told_errors():
-        sys.stdout.write(_ring(home).create(name, scope) + "\n")
+        ring = _ring(home)
+        text = ring.create(name, scope)
+        key = ring.find(text)
+        assert key is not None
+        secret = Credentials.open(read_settings(home=home).folder).secret(key)
+    sys.stdout.write(f"{text}\n")
+    # Beside the key and not after it: what reads standard output reads the key alone.
+    sys.stderr.write(f"AWS_ACCESS_KEY_ID={access_key_id(key)}\nAWS_SECRET_ACCESS_KEY={secret}\n")
 
 
 @keys_app.command("list")

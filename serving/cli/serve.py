@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from serving.cli.console import EXIT_ERROR, Home, Pack, tell_error, told_errors
+from serving.cli.console import EXIT_ERROR, AlsoPack, Home, Pack, tell_error, told_errors
 from serving.logs import start_logging
 from serving.settings import Settings, read_settings
 
@@ -18,6 +18,7 @@ from serving.settings import Settings, read_settings
 def serve(
     home: Home = None,
     pack: Pack = None,
+    also_pack: AlsoPack = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8080")] = None,
     engine: Annotated[
@@ -27,7 +28,9 @@ def serve(
 ) -> None:
     """Runs the REST service and its page. Every other setting is a COCIRCLE_* variable (docs/deploy.md)."""
     with told_errors():
-        settings = read_settings(home=home, pack=pack, host=host, port=port, engine=engine, provider=provider)
+        settings = read_settings(
+            home=home, pack=pack, packs=also_pack, host=host, port=port, engine=engine, provider=provider
+        )
         start_logging(settings.log_level)
         run(settings)
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from index.records import Collection, NewCollection
 from serving import answers
 from serving.access import Admin, Reader, ServiceDep
+from serving.contracts import asked_pack
 from serving.docs import ERRORS, json_body
 from serving.idempotency import Once
 from serving.schemas import CollectionIn, CollectionOut, CollectionPage, CollectionPatch
@@ -23,14 +24,15 @@ Cursor = Annotated[str | None, Query(max_length=2048)]
 
 @router.post("", status_code=201, openapi_extra=json_body(CollectionIn), response_model=CollectionOut)
 async def create(request: Request, service: ServiceDep, who: Admin) -> Response:
-    """A new, empty collection, bound to the served model contract."""
+    """A new, empty collection, bound to the model contract of a served pack."""
     sent = await read_body(request, CollectionIn)
     once = Once.of(request, who, sent.digest, answers.collection_out, 201)
     body = sent.options
+    pack = asked_pack(service, body.pack).pack
     new = NewCollection(
         id=body.id,
-        contract_id=service.pack.contract_id,
-        dimension=service.pack.dimension,
+        contract_id=pack.contract_id,
+        dimension=pack.dimension,
         fusion=body.fusion,
         search=body.search,
         precision=body.precision,
@@ -57,8 +59,14 @@ async def listing(
 
 @router.get("/{collection}")
 async def one(collection: str, service: ServiceDep, _: Reader) -> CollectionOut:
-    """A collection with its size and revision."""
-    return answers.collection_out(await run_sync(lambda: service.gallery.collection(collection)))
+    """A collection with its size, revision and forms."""
+
+    def look() -> CollectionOut:
+        found = service.gallery.collection(collection)
+        siblings = service.gallery.forms.siblings(collection)
+        return answers.collection_out(found, siblings)
+
+    return await run_sync(look)
 
 
 @router.patch("/{collection}", openapi_extra=json_body(CollectionPatch), response_model=CollectionOut)

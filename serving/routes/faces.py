@@ -12,9 +12,10 @@ from pydantic import Field, model_validator
 
 from faces.analyzer import EmbedWhat
 from faces.face import Reason
-from index.records import NewFace, NewPerson, Receipt, Written
+from index.records import Collection, NewFace, NewPerson, Receipt, Written
 from serving import answers
-from serving.access import Enroller, Reader, ServiceDep
+from serving.access import Enroller, Principal, Reader, ServiceDep
+from serving.contracts import by_contract, same_contract
 from serving.docs import ERRORS, image_body
 from serving.enrolment import Judgement, QualityGate, judge
 from serving.errors import STATUS_OF_REASON, ApiError
@@ -23,8 +24,8 @@ from serving.overload import refuse_when_full
 from serving.routes.collections import Cursor, PageLimit
 from serving.routes.photos import One
 from serving.schemas import Body, Enrolled, EnrolOut, FacePage, Finite, Metadata, Name, Rejected
-from serving.service import Service
-from serving.uploads import read_images
+from serving.service import ServedPack, Service
+from serving.uploads import ImageRequest, read_images
 from serving.waiting import ended
 
 router = APIRouter(
@@ -73,22 +74,38 @@ async def enrol(
     options = sent.options
     if bool(sent.images) == bool(options.templates):
         raise ApiError(422, "invalid_request", "Send photos or templates, and not both.")
-    judgement = Judgement((), ())
-    once = Once.of(request, who, sent.digest, lambda made: _answer(service, person, judgement, made), 201)
-    stored = await run_sync(once.stored, service.gallery)
+    stored = await run_sync(Once.of(request, who, sent.digest, _no_answer, 201).stored, service.gallery)
     if stored is not None:
         return stored
-    found = await run_sync(service.gallery.collection, collection)
+
+    async def answer(found: Collection, served: ServedPack) -> Response:
+        return await _enrolled(request, service, who, sent, found, served, person)
+
+    return await by_contract(service, collection, answer)
+
+
+async def _enrolled(
+    request: Request,
+    service: Service,
+    who: Principal,
+    sent: ImageRequest[EnrolOptions],
+    found: Collection,
+    served: ServedPack,
+    person: str,
+) -> Response:
+    options = sent.options
     if not options.create:
-        await run_sync(service.gallery.person, collection, person)
+        await run_sync(service.gallery.person, found.id, person)
+    judgement = Judgement((), ())
     if sent.images:
-        photos = service.submit(sent.images, EmbedWhat.LARGEST)
+        photos = service.submit(sent.images, EmbedWhat.LARGEST, served)
         await ended(request, photos)
         work = partial(judge, service, photos, options.faces, options.quality, keep_crops=found.keep_crops)
         judgement = await run_sync(work)
         new = [accepted.new for accepted in judgement.accepted]
     else:
         new = [NewFace(np.array(item.embedding), item.quality, item.detail) for item in options.templates]
+        same_contract(found, options.contract_id or "")
     if not new:
         raise _nothing_accepted(judgement.rejected)
 
@@ -96,10 +113,10 @@ async def enrol(
         def add() -> Written:
             with service.metrics.stage("write"):
                 return service.gallery.add_faces(
-                    collection,
+                    found.id,
                     person,
                     new,
-                    contract_id=options.contract_id or service.pack.contract_id,
+                    contract_id=found.contract_id,
                     create_person=NewPerson(person, options.name) if options.create else None,
                     exist_ok=True,
                     receipt=receipt,
@@ -107,6 +124,7 @@ async def enrol(
 
         return await run_sync(add)
 
+    once = Once.of(request, who, sent.digest, lambda made: _answer(served, person, judgement, made), 201)
     return await once.run(write)
 
 
@@ -151,7 +169,11 @@ async def delete(
     return await once.run(write)
 
 
-def _answer(service: Service, person: str, judgement: Judgement, made: Written) -> EnrolOut:
+def _no_answer(_: Written) -> None:
+    """Of a look at what was answered before: nothing is written by it."""
+
+
+def _answer(served: ServedPack, person: str, judgement: Judgement, made: Written) -> EnrolOut:
     accepted = judgement.accepted
     enrolled = [
         Enrolled(
@@ -162,7 +184,7 @@ def _answer(service: Service, person: str, judgement: Judgement, made: Written) 
         for at, record in enumerate(made.faces)
     ]
     return EnrolOut(
-        model=answers.model_ref(service),
+        model=answers.model_ref(served),
         person_id=person,
         enrolled=enrolled,
         rejected=list(judgement.rejected),

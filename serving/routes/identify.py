@@ -15,9 +15,10 @@ from pydantic import Field, model_validator
 
 from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Face
-from index.records import Fusion
+from index.records import Collection, Fusion
 from serving import answers
 from serving.access import Reader, ServiceDep
+from serving.contracts import by_contract, same_contract
 from serving.docs import ERRORS, image_body
 from serving.errors import ApiError
 from serving.overload import refuse_when_full
@@ -25,7 +26,7 @@ from serving.routes.photos import One, Which, the_face
 from serving.schemas import Body, Finite, IdentifiedFace, IdentifyOut, PersonVerifyOut
 from serving.scoring import Scale
 from serving.searching import Found, Search
-from serving.service import Service
+from serving.service import ServedPack, Service
 from serving.uploads import ImageRequest, read_images
 from serving.waiting import analysed, ended
 
@@ -75,20 +76,35 @@ async def identify(collection: str, request: Request, service: ServiceDep, _: Re
     """Who is this? At or above the threshold, best first; an empty list of candidates means unknown."""
     refuse_when_full(service)
     sent = await read_images(request, IdentifyOptions)
+    sent_template = _sent_template(sent)
+
+    async def answer(found: Collection, served: ServedPack) -> IdentifyOut:
+        return await _identified(request, service, sent, sent_template, found, served)
+
+    return await by_contract(service, collection, answer)
+
+
+async def _identified(
+    request: Request,
+    service: Service,
+    sent: ImageRequest[IdentifyOptions],
+    sent_template: Probes | None,
+    found: Collection,
+    served: ServedPack,
+) -> IdentifyOut:
     options = sent.options
-    found = await run_sync(service.gallery.collection, collection)
     size = found.persons if found.fusion is Fusion.MEAN else found.faces
-    scale = Scale(service.pack.calibration, size)
+    scale = Scale(served.pack.calibration, size)
     threshold = scale.threshold(options.threshold, options.max_fmr, service.settings.identify_max_fmr)
 
     def search(probes: Probes) -> Search:
-        return Search(collection, probes.contract_id, options.limit, threshold, probes.templates)
+        return Search(found.id, probes.contract_id, options.limit, threshold, probes.templates)
 
-    sent_template = _sent_template(sent)
     if sent_template is None:
-        probes, candidates = await _search_photo(request, service, sent, search)
+        probes, candidates = await _search_photo(request, service, served, sent, search)
     else:
         probes = sent_template
+        same_contract(found, probes.contract_id)
         searched = service.searches.submit(search(probes), deadline=service.deadline())
         await ended(request, [searched])
         candidates = searched.result()
@@ -97,7 +113,7 @@ async def identify(collection: str, request: Request, service: ServiceDep, _: Re
         if hits:
             service.metrics.best_cosine.observe(hits[0].cosine)
     return IdentifyOut(
-        model=answers.model_ref(service),
+        model=answers.model_ref(served),
         image=answers.image_size(probes.analysis) if probes.analysis else None,
         gallery_size=size,
         threshold=round(threshold, 6),
@@ -119,24 +135,43 @@ async def verify_person(
     """Is this that person? One comparison with the person's template, or the best of their samples."""
     refuse_when_full(service)
     sent = await read_images(request, PersonVerifyOptions)
+    sent_template = _sent_template(sent)
+
+    async def answer(found: Collection, served: ServedPack) -> PersonVerifyOut:
+        await run_sync(service.gallery.person, collection, person)
+        return await _verified(request, service, sent, sent_template, found, served, person)
+
+    return await by_contract(service, collection, answer)
+
+
+async def _verified(
+    request: Request,
+    service: Service,
+    sent: ImageRequest[PersonVerifyOptions],
+    sent_template: Probes | None,
+    found: Collection,
+    served: ServedPack,
+    person: str,
+) -> PersonVerifyOut:
     options = sent.options
-    await run_sync(service.gallery.person, collection, person)
-    scale = Scale(service.pack.calibration)
+    scale = Scale(served.pack.calibration)
     threshold = scale.threshold(options.threshold, options.max_fmr, service.settings.verify_max_fmr)
-    probes = _sent_template(sent)
-    if probes is None:
-        (analysis,) = await analysed(request, service, sent.images, EmbedWhat.LARGEST)
+    if sent_template is None:
+        (analysis,) = await analysed(request, service, sent.images, EmbedWhat.LARGEST, served)
         the_face(service, analysis, options.faces, "image")
-        probes = _probes(service, analysis)
+        probes = _probes(served, analysis)
+    else:
+        probes = sent_template
+        same_contract(found, probes.contract_id)
     template = probes.templates[0]
     with service.metrics.stage("search"):
         candidate = await run_sync(
-            partial(service.gallery.verify, collection, person, template, contract_id=probes.contract_id)
+            partial(service.gallery.verify, found.id, person, template, contract_id=probes.contract_id)
         )
     face = probes.faces[0]
     return PersonVerifyOut.model_validate(
         {
-            "model": answers.model_ref(service),
+            "model": answers.model_ref(served),
             "person_id": person,
             "face": answers.face_out(face, probes.analysis) if face and probes.analysis else None,
             **answers.decision(candidate.cosine, threshold, scale),
@@ -147,6 +182,7 @@ async def verify_person(
 async def _search_photo(
     request: Request,
     service: Service,
+    served: ServedPack,
     sent: ImageRequest[IdentifyOptions],
     search: Callable[[Probes], Search],
 ) -> tuple[Probes, Found]:
@@ -158,12 +194,13 @@ async def _search_photo(
     def ask(analysis: Analysis) -> Search:
         if largest:
             the_face(service, analysis, One.LARGEST, "image")
-        return search(_probes(service, analysis))
+        return search(_probes(served, analysis))
 
-    photo, found = service.submit_search(sent.images[0], EmbedWhat.LARGEST if largest else EmbedWhat.ALL, ask)
+    embed = EmbedWhat.LARGEST if largest else EmbedWhat.ALL
+    photo, found = service.submit_search(sent.images[0], embed, ask, served)
     await ended(request, [found])
     candidates = found.result()
-    return _probes(service, photo.result()), candidates
+    return _probes(served, photo.result()), candidates
 
 
 def _sent_template(sent: ImageRequest[Any]) -> Probes | None:
@@ -177,10 +214,10 @@ def _sent_template(sent: ImageRequest[Any]) -> Probes | None:
     return Probes(np.array([options.embedding]), options.contract_id, (None,), None)
 
 
-def _probes(service: Service, analysis: Analysis) -> Probes:
+def _probes(served: ServedPack, analysis: Analysis) -> Probes:
     """What is searched for of an analysed photo: its embedded faces."""
     faces = tuple(face for face in analysis.faces if face.embedding is not None)
-    templates = np.zeros((0, service.pack.dimension), np.float32)
+    templates = np.zeros((0, served.pack.dimension), np.float32)
     if faces:
         templates = np.stack([face.embedding for face in faces if face.embedding is not None])
-    return Probes(templates, service.pack.contract_id, faces, analysis)
+    return Probes(templates, served.pack.contract_id, faces, analysis)

@@ -11,10 +11,11 @@ from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Face, Reason
 from serving import answers
 from serving.access import Reader, ServiceDep
+from serving.contracts import asked_pack
 from serving.docs import ERRORS, image_body
 from serving.errors import ApiError
 from serving.overload import refuse_when_full
-from serving.schemas import Body, DetectOut, EmbeddingsOut, Finite, VerifyOut
+from serving.schemas import Body, DetectOut, EmbeddingsOut, Finite, PackName, VerifyOut
 from serving.scoring import Scale
 from serving.service import Service
 from serving.uploads import read_images
@@ -42,15 +43,17 @@ class One(StrEnum):
 
 
 class EmbeddingOptions(Body):
-    """faces: largest or all."""
+    """faces: largest or all. pack: name or contract of a served pack; without it, the main one."""
 
     faces: Which = Which.ALL
+    pack: PackName | None = None
 
 
 class VerifyOptions(Body):
-    """threshold: least cosine; or max_fmr: largest false match rate of this comparison."""
+    """threshold: least cosine; or max_fmr: largest false match rate of this comparison. pack: as of embeddings."""
 
     faces: One = One.LARGEST
+    pack: PackName | None = None
     threshold: Finite | None = Field(default=None, ge=-1, le=1)
     max_fmr: Finite | None = Field(default=None, gt=0, lt=1)
 
@@ -63,7 +66,7 @@ async def detect(request: Request, service: ServiceDep, _: Reader) -> DetectOut:
     image = one_image(sent.images)
     (analysis,) = await analysed(request, service, [image], EmbedWhat.NONE)
     return DetectOut(
-        model=answers.model_ref(service),
+        model=answers.model_ref(service.packs[0]),
         image=answers.image_size(analysis),
         faces=[answers.face_out(face, analysis) for face in analysis.faces],
     )
@@ -75,10 +78,11 @@ async def embeddings(request: Request, service: ServiceDep, _: Reader) -> Embedd
     refuse_when_full(service)
     sent = await read_images(request, EmbeddingOptions)
     image = one_image(sent.images)
+    served = asked_pack(service, sent.options.pack)
     embed = EmbedWhat.ALL if sent.options.faces is Which.ALL else EmbedWhat.LARGEST
-    (analysis,) = await analysed(request, service, [image], embed)
+    (analysis,) = await analysed(request, service, [image], embed, served)
     return EmbeddingsOut(
-        model=answers.model_ref(service),
+        model=answers.model_ref(served),
         image=answers.image_size(analysis),
         faces=[
             answers.embedded_face(face, analysis) for face in analysis.faces if face.embedding is not None
@@ -92,9 +96,10 @@ async def verify(request: Request, service: ServiceDep, _: Reader) -> VerifyOut:
     refuse_when_full(service)
     sent = await read_images(request, VerifyOptions, ("image_a", "image_b"))
     options = sent.options
-    scale = Scale(service.pack.calibration)
+    served = asked_pack(service, options.pack)
+    scale = Scale(served.pack.calibration)
     threshold = scale.threshold(options.threshold, options.max_fmr, service.settings.verify_max_fmr)
-    first, second = await analysed(request, service, sent.images, EmbedWhat.LARGEST)
+    first, second = await analysed(request, service, sent.images, EmbedWhat.LARGEST, served)
     face_a = the_face(service, first, options.faces, "image_a")
     face_b = the_face(service, second, options.faces, "image_b")
     assert face_a.embedding is not None
@@ -102,7 +107,7 @@ async def verify(request: Request, service: ServiceDep, _: Reader) -> VerifyOut:
     cosine = min(1.0, max(-1.0, float(face_a.embedding @ face_b.embedding)))
     return VerifyOut.model_validate(
         {
-            "model": answers.model_ref(service),
+            "model": answers.model_ref(served),
             "face_a": answers.face_out(face_a, first),
             "face_b": answers.face_out(face_b, second),
             **answers.decision(cosine, threshold, scale),

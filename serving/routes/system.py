@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from faces.pack import ModelPack
 from index.errors import StoreUnavailable
 from serving.access import Reader, ServiceDep
 from serving.docs import ERRORS
@@ -70,15 +71,18 @@ async def metrics(service: ServiceDep, _: Reader) -> Response:
 
 @router.get("/v1/models", responses=ERRORS)
 async def models(service: ServiceDep, _: Reader) -> ModelsOut:
-    """The served model pack with its contract, licence and calibration."""
-    pack = service.pack
+    """The served model packs, the main one first, each with its contract, licence and calibration."""
+    return ModelsOut(items=[_model(one.pack) for one in service.packs])
+
+
+def _model(pack: ModelPack) -> ModelOut:
     calibration = pack.calibration
     found = None
     if calibration is not None:
         found = CalibrationOut(
             data=calibration.data, impostor_pairs=calibration.pairs, floor=calibration.floor
         )
-    item = ModelOut(
+    return ModelOut(
         name=pack.name,
         version=pack.manifest.version,
         contract_id=pack.contract_id,
@@ -87,7 +91,6 @@ async def models(service: ServiceDep, _: Reader) -> ModelsOut:
         origin=pack.embedder.model.origin,
         calibration=found,
     )
-    return ModelsOut(items=[item])
 
 
 @router.get("/v1/system", responses=ERRORS)
@@ -121,6 +124,7 @@ def _measure_gallery(service: Service) -> None:
     service.metrics.waiting.set(service.pipeline.admission.admitted)
     service.metrics.templates.clear()
     service.metrics.lag.clear()
+    service.metrics.job_items.clear()
     try:
         _measure_collections(service)
     except StoreUnavailable:
@@ -137,3 +141,5 @@ def _measure_collections(service: Service) -> None:
         after = page[-1].id
     for state in service.gallery.readiness():
         service.metrics.lag.labels(state.collection).set(state.store_revision - state.engine_revision)
+    for kind, job_state, items in service.gallery.jobs.unsettled():
+        service.metrics.job_items.labels(kind, job_state).set(items)

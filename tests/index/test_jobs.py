@@ -250,6 +250,16 @@ def test_a_plan_that_never_ends_is_given_up(gallery: Gallery, time: list[int]) -
     assert "5 attempts" in gallery.jobs.get(job.id).message
 
 
+def test_a_plan_that_comes_further_each_time_is_never_given_up(gallery: Gallery, time: list[int]) -> None:
+    gallery.jobs.create(NewJob("enroll", "people"))
+    for at in range(2 * jobs.CLAIMED_AT_MOST):
+        claim = gallery.jobs.claim_plan()
+        assert claim is not None
+        gallery.jobs.listed(claim, items(f"p{at}"))
+        time[0] += jobs.LEASE + 1
+    assert gallery.jobs.unsettled() == [("enroll", "waiting", 2 * jobs.CLAIMED_AT_MOST)]
+
+
 def test_jobs_take_turns_and_each_worker_takes_what_suits_it(gallery: Gallery, time: list[int]) -> None:
     long, short = running(gallery, *"abcdef"), running(gallery, "x")
     turns = []

@@ -1,0 +1,58 @@
+"""Puts jobs and what became of their items into the words of the wire, as answers.py does for the rest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from index.job_records import ItemRecord, Job
+from serving.job_schemas import ItemOut, JobOut
+from serving.jobs.making import shown_options
+
+
+def job_out(job: Job) -> JobOut:
+    """A job with its rate and, while it runs, the time left at that rate."""
+    rate = items_per_second(job)
+    left = None
+    if job.sealed and job.ended_at is None and rate:
+        left = round((job.items - job.settled) / rate, 1)
+    return JobOut(
+        id=job.id,
+        kind=job.kind,
+        collection=job.collection,
+        owner=job.owner,
+        options=shown_options(job),
+        state=job.state,
+        listed=job.sealed,
+        items=job.items,
+        done=job.done,
+        rejected=job.rejected,
+        failed=job.failed,
+        items_per_second=None if rate is None else round(rate, 3),
+        seconds_left=left,
+        result=dict(job.result),
+        message=job.message,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+    )
+
+
+def items_per_second(job: Job) -> float | None:
+    """Settled items over the time since the job was first begun; None before the first is settled."""
+    if job.started_at is None or not job.settled:
+        return None
+    seconds = ((job.ended_at or datetime.now(UTC)) - job.started_at).total_seconds()
+    return job.settled / seconds if seconds > 0 else None
+
+
+def item_out(record: ItemRecord) -> ItemOut:
+    """What became of an item."""
+    return ItemOut(
+        item=record.item,
+        state=record.state,
+        attempts=record.attempts,
+        reasons=list(record.reasons),
+        message=record.message,
+        result=dict(record.result),
+        settled_at=record.settled_at,
+    )

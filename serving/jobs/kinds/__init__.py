@@ -1,0 +1,1 @@
+"""The kinds of jobs, one a file; registry.py lists them."""
