@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from index.job_records import ItemRecord, Job
 from serving.job_schemas import ItemOut, JobOut
@@ -53,6 +55,17 @@ def item_out(record: ItemRecord) -> ItemOut:
         attempts=record.attempts,
         reasons=list(record.reasons),
         message=record.message,
-        result=dict(record.result),
+        result=_without_templates(record.result),
         settled_at=record.settled_at,
     )
+
+
+def _without_templates(result: Mapping[str, Any]) -> dict[str, Any]:
+    """An item's result as a client sees it: what a kind keeps for its own next step may hold templates of faces."""
+    return {
+        name: [_without_templates(one) if isinstance(one, Mapping) else one for one in value]
+        if isinstance(value, list)
+        else value
+        for name, value in result.items()
+        if name != "template"
+    }

@@ -17,9 +17,10 @@ from sqlalchemy import select
 from faces.batching.pipeline import Pipeline, PipelineSettings
 from faces.face import Detection, Face, Image, Quality, Reason
 from faces.image import ImageLimits
+from index.errors import ContractMismatch
 from index.gallery import Gallery, GallerySettings
 from index.job_records import Job, NewJob
-from index.records import NewCollection
+from index.records import Collection, NewCollection
 from index.store.schema import crops, faces, persons
 from serving.jobs.enrolling.options import EnrollOptions
 from serving.jobs.kinds.enroll import Enroll
@@ -101,7 +102,13 @@ def made_service(
     )
     served = SimpleNamespace(pack=service.pack, pipeline=pipeline)
     service.served = lambda contract_id: served if contract_id == CONTRACT else None
-    service.of = lambda _: served
+
+    def of(found: Collection) -> SimpleNamespace:
+        if found.contract_id != CONTRACT:
+            raise ContractMismatch(f"{found.contract_id} is not served, {CONTRACT} is")
+        return served
+
+    service.of = of
 
     def close() -> None:
         pipeline.close()
