@@ -173,13 +173,13 @@ class Worker:
                 except LATER:
                     self._give_back(claim)
                     raise
-                except ContractMismatch as error:
+                except (ContractMismatch, UnknownForm) as error:
                     if all(item.attempts > 1 for item in claim.items):
                         self._jobs.failed(claim, str(error))
                     else:
                         # The collection's forms may have been exchanged since: another try embeds by its new pack.
                         self._jobs.let_go(claim)
-                except (JobFailure, UnknownCollection, UnknownForm, FormConflict) as error:
+                except (JobFailure, UnknownCollection, FormConflict) as error:
                     self._jobs.failed(claim, str(error))
                 except Exception as error:
                     log.error("work on a job failed", job=claim.job.id, **_told(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from index.job_records import Job, NewItem
+from index.job_records import Claim, Job, NewItem
 from index.records import Collection, Role
 from serving.jobs.kind import JobFailure, Options
 from serving.jobs.reembedding.change import Change, ChangeOfForm, ChangeOptions
@@ -43,6 +43,9 @@ class Rollback(ChangeOfForm):
     def items(self, service: Service, job: Job, change: Change) -> Iterator[Sequence[NewItem]]:
         """See ChangeOfForm. Little has changed: `finish` lists whom it finds to differ."""
         return iter(())
+
+    def make_room(self, service: Service, claim: Claim, change: Change) -> None:
+        """See ChangeOfForm: the two forms change places, and nothing is in the way."""
 
 
 ROLLBACK = Rollback()

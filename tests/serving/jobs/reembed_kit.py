@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from faces.analyzer import Analysis, EmbedWhat
 from faces.batching.pipeline import Pipeline
 from faces.face import Detection, Face, Image, Quality
+from faces.image import encode_crop
 from index.gallery import Gallery, GallerySettings
 from index.job_records import Job, NewJob
-from index.records import NewCollection, NewFace, NewPerson
+from index.records import NewCollection, NewFace
 from serving.app import create_app
 from serving.cursors import Cursors
 from serving.jobs.kind import Kind
@@ -195,18 +196,15 @@ def contract_of(answer: httpx.Response) -> str:
 
 def fill(service: Service, people: int, photos: int = 2, *, crops: bool = True) -> None:
     """Persons p0, p1 … as an enrolment under the live contract leaves them."""
-    from faces.image import encode_crop
-
     contract = service.gallery.collection(PEOPLE).contract_id
+    faces = []
     for person in range(people):
-        faces = []
         for number in range(photos):
             data = photo(person, number)
             crop = encode_crop(crop_of(data)) if crops else None
-            faces.append(NewFace(template(data, contract), 0.5, {"of": person}, crop))
-        service.gallery.add_faces(
-            PEOPLE, f"p{person}", faces, contract_id=contract, create_person=NewPerson(f"p{person}")
-        )
+            faces.append((f"p{person}", NewFace(template(data, contract), 0.5, {"of": person}, crop)))
+    for _ in service.gallery.enroll_templates(PEOPLE, faces, contract_id=contract):
+        pass
 
 
 def make(service: Service, kind: Kind, **options: Any) -> Job:

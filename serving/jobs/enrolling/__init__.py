@@ -1,0 +1,1 @@
+"""How the items of an enrolment become faces: read, judged, written once."""
