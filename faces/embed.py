@@ -37,8 +37,7 @@ class Embedder:
             raise ValueError(f"crops should be (N, {side}, {side}, 3) or (N, 112, 112, 3), got {crops.shape}")
         if len(crops) == 0:
             return np.zeros((0, self.spec.dimension), np.float32)
-        if crops.shape[1] != side:
-            crops = np.stack([cv2.resize(crop, (side, side)).astype(np.uint8) for crop in crops])
+        crops = resized(crops, side)
         if self.spec.flip:
             both = self._run(np.concatenate([crops, crops[:, :, ::-1]]))
             raw = both[: len(crops)] + both[len(crops) :]
@@ -61,6 +60,13 @@ class Embedder:
                 )
             rows.append(out)
         return np.concatenate(rows)
+
+
+def resized(crops: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """(N, S, S, 3) uint8 crops as (N, side, side, 3); those of that size are not copied."""
+    if crops.shape[1] == side or not len(crops):
+        return crops
+    return np.stack([cv2.resize(crop, (side, side)).astype(np.uint8) for crop in crops])
 
 
 def _check_input(session: Session, spec: EmbedderSpec) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from index.audit_records import Action, Note, Noted
 from index.job_records import Claim
 from index.records import Lacking, NewFace, Role, Sibling
-from index.store import forms, jobs
+from index.store import forms, jobs, lacking
 from index.store.base import TemplateStore
 
 Embed = Callable[[Sequence[Lacking]], dict[str, list[NewFace]]]
@@ -23,7 +24,9 @@ class Forms:
     once, so that a forgotten person is in none; what is enrolled is brought to the others by whoever makes them.
     """
 
-    def __init__(self, store: TemplateStore, write: Callable[[Callable[[Connection], Any]], Any]) -> None:
+    def __init__(
+        self, store: TemplateStore, write: Callable[[Callable[[Connection], Any], Noted], Any]
+    ) -> None:
         self._store = store
         self._write = write
 
@@ -34,11 +37,13 @@ class Forms:
 
     def begin(self, collection: str, contract_id: str, dimension: int) -> None:
         """An empty next form; one of the same contract that is there already is left. Raises FormConflict."""
-        self._write(lambda c: forms.begin(c, collection, contract_id, dimension))
+        noted = _noted(collection, Role.NEXT, "begun")
+        self._write(lambda c: forms.begin(c, collection, contract_id, dimension), noted)
 
     def discard(self, collection: str, role: Role) -> None:
         """Removes the next or previous form with all it holds. Raises UnknownForm, FormConflict."""
-        self._write(lambda c: forms.discard(c, collection, role))
+        noted = _noted(collection, role, "discarded")
+        self._write(lambda c: forms.discard(c, collection, role), noted)
 
     def thin(self, collection: str, role: Role, contract_id: str, claim: Claim, at_most: int = 200) -> bool:
         """As discard, some persons at a time and for a job that must still be held: True when nothing is left.
@@ -50,7 +55,7 @@ class Forms:
             jobs.held(connection, claim)
             return forms.thin(connection, collection, role, contract_id, at_most)
 
-        return bool(self._write(change))
+        return bool(self._write(change, _noted_if_done(collection, role, "discarded")))
 
     def lacking(
         self, collection: str, role: Role, persons: Sequence[str], contract_id: str | None = None
@@ -60,25 +65,27 @@ class Forms:
         Raises UnknownForm.
         """
         with self._store.read() as connection:
-            return forms.lacking(connection, collection, role, persons, contract_id)
+            return lacking.lacking(connection, collection, role, persons, contract_id)
 
     def differing(self, collection: str, role: Role, contract_id: str) -> tuple[int, dict[str, list[str]]]:
         """The revision now, and every person whom a form lacks or has otherwise than the live one, with the ids of the
         faces it lacks. Compares all of both. Raises UnknownForm.
         """
         with self._store.read() as connection:
-            return forms.differing(connection, collection, role, contract_id)
+            return lacking.differing(connection, collection, role, contract_id)
 
     def touched(self, collection: str, role: Role) -> tuple[int, list[Lacking]]:
         """The revision now, and what a form lacks of persons that changed since it was in step. Raises UnknownForm."""
         with self._store.read() as connection:
-            revision, changed = forms.touched(connection, collection, role)
-            found = forms.lacking(connection, collection, role, changed)
+            revision, changed = lacking.touched(connection, collection, role)
+            found = lacking.lacking(connection, collection, role, changed)
             return revision, [one for one in found if one.changed]
 
     def in_step(self, collection: str, role: Role, revision: int) -> None:
         """The form was found to hold all that the live one held at a revision. Raises UnknownForm."""
-        self._write(lambda c: forms.in_step(c, collection, role, revision))
+        self._write(
+            lambda c: forms.in_step(c, collection, role, revision), _noted(collection, role, "in_step")
+        )
 
     def exchange(self, collection: str, role: Role, embed: Embed, at_most: int = 16) -> bool:
         """Makes a form the live one in one transaction; the live one is kept as the previous.
@@ -98,7 +105,7 @@ class Forms:
                 forms.bring(connection, collection, role, one.person_id, made.get(one.person_id, []))
             return not forms.exchange(connection, collection, role)
 
-        return bool(self._write(change))
+        return bool(self._write(change, _noted_if_done(collection, role, "exchanged")))
 
     def exchange_for(
         self,
@@ -121,7 +128,7 @@ class Forms:
 
         def change(connection: Connection) -> bool:
             jobs.held(connection, claim)
-            lacks = forms.changed_since(connection, collection, role, contract_id, *compared)
+            lacks = lacking.changed_since(connection, collection, role, contract_id, *compared)
             if sum(max(1, len(one.faces)) for one in lacks) > at_most:
                 return False
             made = embed(lacks) if lacks else {}
@@ -134,4 +141,14 @@ class Forms:
             forms.become_live(connection, collection, role)
             return True
 
-        return bool(self._write(change))
+        return bool(self._write(change, _noted_if_done(collection, role, "exchanged")))
+
+
+def _noted(collection: str, role: Role, outcome: str) -> Noted:
+    note = Note(Action.REEMBED, collection, about=str(role), outcome=outcome)
+    return lambda _: [note]
+
+
+def _noted_if_done(collection: str, role: Role, outcome: str) -> Noted:
+    note = Note(Action.REEMBED, collection, about=str(role), outcome=outcome)
+    return lambda done: [note] if done else []

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from index.audit_records import Action, Note, Noted, Notes
 from index.engine.base import Hits, VectorEngine
 from index.engine.faiss_cpu import FaissCpuEngine
 from index.engine.faiss_gpu import FaissGpuEngine
@@ -49,15 +50,14 @@ from index.records import (
     StoredReceipt,
     Written,
 )
+from index.registers import open_store, registers_of
 from index.samples import Samples
 from index.settings import GallerySettings
-from index.store import clock, collections, faces, forms, job_items, log, persons, receipts, searched
+from index.store import clock, collections, faces, job_items, lacking, log, persons, receipts, searched
 from index.store.base import TemplateStore
-from index.store.postgres import PostgresStore
-from index.store.sqlite import SqliteStore
 from index.template import Float32, cosines, unit_rows, unpacked, widened
 from index.upkeep import Upkeep
-from index.writing import Settlement, Writing
+from index.writing import Settlement, Writing, enrolled, merged
 
 __all__ = ["Gallery", "GallerySettings", "ReplayedReceipt"]
 
@@ -84,8 +84,10 @@ class Gallery:
         self._settings = settings
         self._store = store
         self._engine = engine
-        self.jobs = Jobs(store)
-        self.forms = Forms(store, lambda change: self._write(None, change))
+        registers = registers_of(store, settings)
+        self.audit, self.keys = registers.audit, registers.keys
+        self.jobs = Jobs(store, self.audit)
+        self.forms = Forms(store, lambda change, noted: self._write(None, change, noted))
         self._follower = Follower(store, engine)
         self.samples = Samples(store, engine, self._follower, self._write)
         self._upkeep = Upkeep(self._follower, engine, self._keys, settings.snapshot_every)
@@ -108,7 +110,7 @@ class Gallery:
         else:
             engine = FaissCpuEngine(settings.path, settings.tuning)
         try:
-            store = _store(settings)
+            store = open_store(settings)
         except BaseException:
             engine.close()
             raise
@@ -154,7 +156,8 @@ class Gallery:
 
     def create_collection(self, new: NewCollection, receipt: Receipt | None = None) -> Collection:
         """Raises CollectionExists, InvalidRecord."""
-        return self._write(receipt, lambda c: collections.create(c, new))
+        note = Note(Action.CREATE_COLLECTION, new.id)
+        return self._write(receipt, lambda c: collections.create(c, new), _always(note))
 
     def collection(self, id: str) -> Collection:
         """Raises UnknownCollection."""
@@ -177,17 +180,25 @@ class Gallery:
         return self._write(
             receipt,
             lambda c: collections.change(c, id, metadata=metadata, search=search, keep_crops=keep_crops),
+            _always(Note(Action.CHANGE_COLLECTION, id)),
         )
 
     def delete_collection(self, id: str, force: bool = False, receipt: Receipt | None = None) -> None:
         """Raises CollectionNotEmpty unless forced. Rows, crops, index and snapshot go."""
-        self._write(receipt, lambda c: collections.remove(c, id, force))
+
+        def change(connection: Connection) -> int:
+            held = collections.row(connection, id).faces
+            collections.remove(connection, id, force)
+            return int(held)
+
+        self._write(receipt, change, lambda held: [Note(Action.DELETE_COLLECTION, id, faces=held)])
 
     # Persons
 
     def create_person(self, collection: str, new: NewPerson, receipt: Receipt | None = None) -> Person:
         """A person without faces. Raises PersonExists, InvalidRecord."""
-        return self._write(receipt, lambda c: persons.create(c, collection, new))
+        note = Note(Action.CREATE_PERSON, collection, new.id)
+        return self._write(receipt, lambda c: persons.create(c, collection, new), _always(note))
 
     def person(self, collection: str, id: str) -> Person:
         """Raises UnknownPerson."""
@@ -207,17 +218,26 @@ class Gallery:
         receipt: Receipt | None = None,
     ) -> Person:
         """What is None stays."""
-        return self._write(receipt, lambda c: persons.change(c, collection, id, name=name, metadata=metadata))
+        return self._write(
+            receipt,
+            lambda c: persons.change(c, collection, id, name=name, metadata=metadata),
+            _always(Note(Action.CHANGE_PERSON, collection, id)),
+        )
 
     def delete_person(self, collection: str, id: str, receipt: Receipt | None = None) -> None:
         """With every face and crop."""
-        self._write(receipt, lambda c: persons.remove(c, collection, id))
+        self._write(
+            receipt,
+            lambda c: persons.remove(c, collection, id),
+            lambda gone: [Note(Action.DELETE_PERSON, collection, id, faces=gone)],
+        )
 
     def merge_persons(
         self, collection: str, into: str, source: str, receipt: Receipt | None = None
     ) -> Person:
         """`into` gets every face of `source`, keeps its own name and metadata; `source` is gone."""
-        return self._write(receipt, lambda c: faces.merge(c, collection, into, [source]))
+        notes = merged(collection, into, [source])
+        return self._write(receipt, lambda c: faces.merge(c, collection, into, [source]), lambda _: notes)
 
     # Faces
 
@@ -240,6 +260,7 @@ class Gallery:
         return self._write(
             receipt,
             lambda c: faces.add(c, collection, person_id, new, contract_id, create_person, exist_ok),
+            lambda written: enrolled(collection, written),
         )
 
     def enroll_templates(
@@ -257,7 +278,9 @@ class Gallery:
         source = iter(items)
         while part := list(islice(source, batch)):
             yield self._write(
-                None, partial(faces.add_many, collection=collection, items=part, contract_id=contract_id)
+                None,
+                partial(faces.add_many, collection=collection, items=part, contract_id=contract_id),
+                partial(enrolled, collection),
             )
 
     def faces(
@@ -274,7 +297,8 @@ class Gallery:
         self, collection: str, person_id: str, face_id: str, receipt: Receipt | None = None
     ) -> None:
         """The person's template is made anew; without a face left the person stays and is not found."""
-        self._write(receipt, lambda c: faces.remove(c, collection, person_id, face_id))
+        note = Note(Action.DELETE_FACE, collection, person_id, about=face_id, faces=1)
+        self._write(receipt, lambda c: faces.remove(c, collection, person_id, face_id), _always(note))
 
     def known_sources(
         self, collection: str, sources: Sequence[tuple[str, str]]
@@ -378,12 +402,16 @@ class Gallery:
         another worker holds them or the job has ended, and whatever `work` raises; nothing is written then.
         """
 
+        notes: list[Note] = []
+
         def change(connection: Connection) -> Settlement:
-            settlement = work(Writing(connection))
+            writing = Writing(connection)
+            settlement = work(writing)
             job_items.settle(connection, claim, settlement.outcomes, settlement.findings)
+            notes.extend(writing.notes)
             return settlement
 
-        settled = self._write(None, change)
+        settled = self._write(None, change, lambda _: notes)
         self.jobs.wake()
         return settled
 
@@ -411,7 +439,7 @@ class Gallery:
         Raises UnknownCollection, UnknownForm, EngineBehind.
         """
         with self._store.read() as connection:
-            key = forms.row(connection, collection, role).key
+            key = lacking.row(connection, collection, role).key
         self._follower.follow()
         self._engine.maintain(key)
         self._follower.snapshot(key)
@@ -441,13 +469,15 @@ class Gallery:
         with self._store.read() as connection:
             return ask(connection)
 
-    def _write(self, receipt: Receipt | None, change: Callable[[Connection], T]) -> T:
+    def _write(self, receipt: Receipt | None, change: Callable[[Connection], T], noted: Noted) -> T:
+        """noted: the lines of the audit by what was written; a write that changes something has one."""
         with self._store.write() as connection:
             if receipt is not None:
                 receipts.claim(connection, receipt)
             written = change(connection)
             if receipt is not None:
                 receipts.keep(connection, receipt, written)
+            self.audit.append(connection, noted(written))
         try:
             self._follower.follow()
         except Exception as error:
@@ -457,7 +487,6 @@ class Gallery:
         return written
 
 
-def _store(settings: GallerySettings) -> TemplateStore:
-    if settings.database is None:
-        return SqliteStore(settings.path)
-    return PostgresStore(settings.database)
+def _always(note: Note) -> Noted:
+    notes: Notes = [note]
+    return lambda _: notes

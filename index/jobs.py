@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, and_
 
+from index.audit import Audit
+from index.audit_records import Action, Note
 from index.job_records import (
     Claim,
     FindingRecord,
@@ -44,8 +46,9 @@ class Jobs:
     has its effect once, however often it was begun. Raises StoreUnavailable everywhere.
     """
 
-    def __init__(self, store: TemplateStore) -> None:
+    def __init__(self, store: TemplateStore, audit: Audit) -> None:
         self._store = store
+        self._audit = audit
         self._news = threading.Condition()
 
     # For whoever asks
@@ -61,6 +64,7 @@ class Jobs:
             made = jobs.get(connection, made.id)
             if receipt is not None:
                 receipts.keep(connection, receipt, made)
+            self._noted(connection, Action.JOB_MADE, made)
             return made
 
         return self._change(make)
@@ -104,7 +108,13 @@ class Jobs:
 
         Raises UnknownJob, JobConflict, InvalidRecord.
         """
-        return self._change(lambda c: job_items.add_by_owner(c, id, items))
+
+        def add(connection: Connection) -> int:
+            fresh = job_items.add_by_owner(connection, id, items)
+            self._noted(connection, Action.JOB_UPLOAD, jobs.get(connection, id))
+            return fresh
+
+        return self._change(add)
 
     def start(self, id: str) -> Job:
         """Nothing more is to be added to an OPEN job. Raises UnknownJob, JobConflict."""
@@ -112,21 +122,27 @@ class Jobs:
         def sealed(connection: Connection) -> Job:
             job_items.add_by_owner(connection, id, ())
             jobs.seal(connection, jobs.row(connection, id))
-            return jobs.get(connection, id)
+            return self._noted(connection, Action.JOB_STARTED, jobs.get(connection, id))
 
         return self._change(sealed)
 
     def cancel(self, id: str) -> Job:
         """Ends a job now; work under way on it is not written. Raises UnknownJob, JobConflict."""
-        return self._change(lambda c: jobs.cancel(c, id))
+        return self._change(lambda c: self._noted(c, Action.CANCELLED, jobs.cancel(c, id)))
 
     def resume(self, id: str) -> Job:
         """Goes on where a job was, and tries its FAILED items again. Raises UnknownJob, JobConflict."""
-        return self._change(lambda c: jobs.resume(c, id))
+        return self._change(lambda c: self._noted(c, Action.JOB_RESUMED, jobs.resume(c, id)))
 
     def remove(self, id: str) -> None:
         """Deletes the record of a job that ended, with uploads and findings. Raises UnknownJob, JobConflict."""
-        self._change(lambda c: jobs.remove(c, id))
+
+        def remove(connection: Connection) -> None:
+            gone = jobs.get(connection, id)
+            jobs.remove(connection, id)
+            self._noted(connection, Action.JOB_DELETED, gone)
+
+        self._change(remove)
 
     def forget(self, days: float) -> None:
         """Deletes the records of jobs that ended more than so many days ago."""
@@ -197,6 +213,10 @@ class Jobs:
         """Ends every `wait` of this process."""
         with self._news:
             self._news.notify_all()
+
+    def _noted(self, connection: Connection, action: Action, job: Job) -> Job:
+        self._audit.append(connection, [Note(action, job.collection, about=job.kind, job=job.id)])
+        return job
 
     def _read(self, ask: Callable[[Connection], T]) -> T:
         with self._store.read() as connection:

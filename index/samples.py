@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from index.audit_records import Action, Note, Noted
 from index.engine.base import VectorEngine
 from index.errors import InvalidRecord, UnknownCollection
 from index.follower import Follower
@@ -78,11 +79,22 @@ class SampleReading:
 
 
 class SampleWriting(SampleReading):
-    """Changes of one transaction, which sees what it changed. It ends with the call that handed it out."""
+    """Changes of one transaction, which sees what it changed. It ends with the call that handed it out.
+
+    notes: what was done by it so far, for the audit.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.notes: list[Note] = []
 
     def add_unnamed(self, collection: str, new: Sequence[NewFace], *, contract_id: str) -> list[FaceRecord]:
         """Faces of nobody, each with an id; one whose id is there already stays as it is. As Gallery.add_faces."""
-        return samples.add_unnamed(self._connection, collection, new, contract_id)
+        added = samples.add_unnamed(self._connection, collection, new, contract_id)
+        self.notes.extend(
+            Note(Action.ENROL, collection, face.person_id, about=face.id, faces=1) for face in added
+        )
+        return added
 
     def move(self, collection: str, owners: Mapping[str, str]) -> None:
         """Gives samples to persons (face id -> person id): one who is there, or who stands for a face of nobody.
@@ -90,22 +102,29 @@ class SampleWriting(SampleReading):
         Raises UnknownPerson; ids of no sample are left out.
         """
         samples.move(self._connection, collection, owners)
+        self.notes.extend(
+            Note(Action.MOVE_FACE, collection, person, about=face, faces=1) for face, person in owners.items()
+        )
 
     def remove_unnamed(self, collection: str, face_ids: Sequence[str]) -> None:
         """Faces of nobody; faces that are somebody's are left."""
         samples.remove_unnamed(self._connection, collection, face_ids)
+        self.notes.extend(Note(Action.DELETE_FACE, collection, about=face, faces=1) for face in face_ids)
 
     def create_person(self, collection: str, new: NewPerson) -> Person:
         """A person without faces. Raises PersonExists, InvalidRecord."""
-        return persons.create(self._connection, collection, new)
+        made = persons.create(self._connection, collection, new)
+        self.notes.append(Note(Action.CREATE_PERSON, collection, new.id))
+        return made
 
     def remove_person(self, collection: str, id: str) -> None:
         """With every face and crop. Raises UnknownPerson."""
-        persons.remove(self._connection, collection, id)
+        gone = persons.remove(self._connection, collection, id)
+        self.notes.append(Note(Action.DELETE_PERSON, collection, id, faces=gone))
 
 
 class _Write(Protocol):
-    def __call__(self, receipt: Receipt | None, change: Callable[[Connection], T]) -> T: ...
+    def __call__(self, receipt: Receipt | None, change: Callable[[Connection], T], noted: Noted) -> T: ...
 
 
 class Samples:
@@ -125,7 +144,15 @@ class Samples:
 
     def change(self, work: Callable[[SampleWriting], T], receipt: Receipt | None = None) -> T:
         """What `work` does, in one transaction: all of it or, where it raises, nothing. As every write of Gallery."""
-        return self._write(receipt, lambda connection: work(SampleWriting(connection)))
+        notes: list[Note] = []
+
+        def change(connection: Connection) -> T:
+            writing = SampleWriting(connection)
+            worked = work(writing)
+            notes.extend(writing.notes)
+            return worked
+
+        return self._write(receipt, change, lambda _: notes)
 
     def search(
         self,

@@ -21,6 +21,7 @@ class GallerySettings:
     search_threads: threads over which the probes of one call are spread. snapshot_every: changed persons
     after which a snapshot is written in the background. background: whether there is a background thread;
     without one `Gallery.maintain` does its work. receipt_days: how long idempotency keys are remembered.
+    audit: whether every write leaves its line in the audit.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class GallerySettings:
     snapshot_every: int = 100_000
     background: bool = True
     receipt_days: float = 7.0
+    audit: bool = True
     database: str | None = field(default=None, repr=False)  # it may hold a password
 
     def __post_init__(self) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from faces.analyzer import Analysis
 from faces.face import Face
-from index.records import Candidate, Collection, FaceRecord, Person
+from index.records import Candidate, Collection, FaceRecord, Person, Role, Sibling
 from serving import schemas
 from serving.scoring import Scale
-from serving.service import Service
+from serving.service import ServedPack
 
 
-def model_ref(service: Service) -> schemas.ModelRef:
-    """The served pack."""
-    return schemas.ModelRef(name=service.pack.name, contract_id=service.pack.contract_id)
+def model_ref(served: ServedPack) -> schemas.ModelRef:
+    """The pack that answers."""
+    return schemas.ModelRef(name=served.pack.name, contract_id=served.pack.contract_id)
 
 
 def image_size(analysis: Analysis) -> schemas.ImageSize:
@@ -64,8 +65,10 @@ def _box(left: float, top: float, right: float, bottom: float, width: float, hei
     )
 
 
-def collection_out(collection: Collection) -> schemas.CollectionOut:
-    """A collection."""
+def collection_out(
+    collection: Collection, siblings: Sequence[Sibling] | None = None
+) -> schemas.CollectionOut:
+    """A collection; with its forms, where the others than the live one are given."""
     return schemas.CollectionOut(
         id=collection.id,
         contract_id=collection.contract_id,
@@ -79,6 +82,22 @@ def collection_out(collection: Collection) -> schemas.CollectionOut:
         faces=collection.faces,
         revision=collection.revision,
         created_at=collection.created_at,
+        forms=None if siblings is None else [_live(collection), *map(_form, siblings)],
+    )
+
+
+def _live(collection: Collection) -> schemas.FormOut:
+    return schemas.FormOut(
+        role=Role.LIVE,
+        contract_id=collection.contract_id,
+        persons=collection.persons,
+        faces=collection.faces,
+    )
+
+
+def _form(sibling: Sibling) -> schemas.FormOut:
+    return schemas.FormOut(
+        role=sibling.role, contract_id=sibling.contract_id, persons=sibling.persons, faces=sibling.faces
     )
 
 

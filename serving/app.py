@@ -16,7 +16,7 @@ from serving.jobs.worker import Worker
 from serving.overload import install_overload_handlers
 from serving.rekognition.admission import Doorway
 from serving.rekognition.protocol import router as rekognition_router
-from serving.routes import collections, faces, identify, jobs, page, persons, photos, system
+from serving.routes import audit, collections, faces, identify, jobs, keys, page, persons, photos, system
 from serving.service import Service
 from serving.settings import Settings
 
@@ -28,6 +28,8 @@ ROUTERS = (
     faces.router,
     identify.router,
     jobs.router,
+    keys.router,
+    audit.router,
     rekognition_router,
     page.router,
 )

@@ -53,6 +53,8 @@ class RequestFrame:
                 headers["referrer-policy"] = "no-referrer"
                 headers.setdefault("cache-control", "no-store")
                 headers.setdefault("content-security-policy", PAGE_POLICY)
+                for name, value in scope["state"].get("rate_limit", {}).items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:

@@ -1,22 +1,36 @@
-"""API keys: made once, shown once, kept only as hashes in one file of the data folder. Decides nothing about routes."""
+"""API keys: made once, shown once, kept only as hashes in the gallery's store. Decides nothing about routes."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import threading
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
-from serving.files import write_privately
+import structlog
+
+from index.key_records import StoredKey, reaches
+from index.keys import Keys
+from index.registers import open_registers
+from index.settings import GallerySettings
+from serving.settings import Settings, SettingsError
+
+log = structlog.get_logger()
 
 PREFIX = "cck"
+OLDER_FILE = "keys.json"
+"""Where keys were kept before the store kept them."""
+SEEN_SECONDS = 1.0
+"""How long what another process did to the keys may go unseen."""
 
 
 class Scope(StrEnum):
@@ -39,83 +53,159 @@ class Key:
     """A key without its secret. hash: SHA-256 of the whole key, hex.
 
     A fast hash is enough: the secret has 256 random bits, so there is nothing to guess.
+    collections: names and prefixes (`team-*`) it is granted, None for all. rate: requests a second, None for the
+    service's own setting. used_at: known to a minute.
     """
 
     id: str
     name: str
     scope: Scope
     hash: str
-    created_at: str
+    created_at: datetime
+    collections: tuple[str, ...] | None = None
+    rate: float | None = None
+    expires_at: datetime | None = None
+    used_at: datetime | None = None
 
     def allows(self, scope: Scope) -> bool:
         """True when this key may do what needs `scope`."""
         return scope in REACH[self.scope]
 
+    def reaches(self, collection: str) -> bool:
+        """True when this key is granted a collection."""
+        return reaches(self.collections, collection)
+
+    @property
+    def expired(self) -> bool:
+        """True when its time is over."""
+        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+
 
 class KeyRing:
-    """The keys of one data folder. Changes by another process are seen at the next request."""
+    """The keys of one store. What another process does to them is seen after SEEN_SECONDS at most.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Raises StoreUnavailable where it must ask the store and cannot: a key that may have been revoked is not accepted.
+    """
+
+    def __init__(self, stored: Keys) -> None:
+        self._stored = stored
         self._lock = threading.Lock()
-        self._seen: tuple[int, int] | None = None
+        self._seen: float | None = None
         self._keys: dict[str, Key] = {}
 
-    def create(self, name: str, scope: Scope) -> str:
-        """Makes a key and returns it: the only time it is seen in the clear."""
-        with self._lock:
-            self._refresh()
-            identity = secrets.token_hex(4)
-            text = f"{PREFIX}_{identity}_{secrets.token_urlsafe(32)}"
-            key = Key(identity, name, scope, _hash(text), datetime.now(UTC).isoformat(timespec="seconds"))
-            self._write([*self._keys.values(), key])
-            return text
+    def create(
+        self,
+        name: str,
+        scope: Scope,
+        *,
+        collections: Sequence[str] | None = None,
+        rate: float | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
+        """Makes a key and returns it: the only time it is seen in the clear. Raises InvalidRecord."""
+        identity = secrets.token_hex(4)
+        text = f"{PREFIX}_{identity}_{secrets.token_urlsafe(32)}"
+        granted = None if collections is None else tuple(dict.fromkeys(collections))
+        now = datetime.now(UTC)
+        self._stored.add(StoredKey(identity, name, scope.value, _hash(text), now, granted, rate, expires_at))
+        self.refresh()
+        return text
 
     def revoke(self, identity: str) -> bool:
-        """Removes a key by its id; False when there is none."""
-        with self._lock:
-            self._refresh()
-            if identity not in self._keys:
-                return False
-            self._write(key for key in self._keys.values() if key.id != identity)
-            return True
+        """Refuses a key from now on, by its id; False when there is none."""
+        revoked = self._stored.revoke(identity)
+        self.refresh()
+        return revoked
 
     def all(self) -> list[Key]:
-        """Every key, oldest first."""
+        """Every key that is not revoked, oldest first, the expired ones included."""
+        self.refresh()
         with self._lock:
-            self._refresh()
             return list(self._keys.values())
 
+    def get(self, identity: str) -> Key | None:
+        """The valid key of an id, or None: to whoever shows by other means that they hold it."""
+        if self.stale:
+            self.refresh()
+        with self._lock:
+            key = self._keys.get(identity)
+        return None if key is None or key.expired else key
+
     def find(self, text: str) -> Key | None:
-        """The key that this text is, or None. Takes the same time for every wrong secret."""
+        """The valid key that this text is, or None. Takes the same time for every wrong secret."""
         parts = text.split("_", 2)
         if len(parts) != 3 or parts[0] != PREFIX:
             return None
-        with self._lock:
-            self._refresh()
-            key = self._keys.get(parts[1])
+        key = self.get(parts[1])
         if key is None or not hmac.compare_digest(key.hash, _hash(text)):
             return None
         return key
 
-    def _refresh(self) -> None:
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
-            self._seen, self._keys = None, {}
-            return
-        seen = (found.st_mtime_ns, found.st_ino)
-        if seen == self._seen:
-            return
-        rows = json.loads(self._path.read_text())
-        keys = [Key(**{**row, "scope": Scope(row["scope"])}) for row in rows]
-        self._seen, self._keys = seen, {key.id: key for key in keys}
+    @property
+    def stale(self) -> bool:
+        """Whether the next look asks the store: then not for the event loop."""
+        seen = self._seen
+        return seen is None or monotonic() - seen >= SEEN_SECONDS
 
-    def _write(self, keys: Iterable[Key]) -> None:
-        write_privately(self._path, json.dumps([asdict(key) for key in keys], indent=1).encode())
-        self._seen = None
-        self._refresh()
+    def refresh(self) -> None:
+        """Asks the store for every key."""
+        asked = monotonic()
+        found = {key.id: key for key in map(_key, self._stored.valid())}
+        with self._lock:
+            # Of two that ask at once, the one that asked last knows best.
+            if self._seen is None or asked >= self._seen:
+                self._seen, self._keys = asked, found
+
+
+def take_over(folder: Path, stored: Keys) -> None:
+    """Puts the keys of an older data folder into the store, ids and hashes as they are, and its file aside."""
+    path = folder / OLDER_FILE
+    try:
+        rows = json.loads(path.read_text())
+    except FileNotFoundError:
+        return
+    taken = stored.take_over([_older(row) for row in rows])
+    path.replace(path.with_name(f"{OLDER_FILE}.taken-over"))
+    log.warning("keys.json was taken over into the gallery's store and put aside", keys=taken)
+
+
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[KeyRing]:
+    """The keys of a data folder or database, without anything else; a service may run on it meanwhile."""
+    with open_registers(gallery_settings(settings)) as registers:
+        take_over(settings.folder, registers.keys)
+        yield KeyRing(registers.keys)
+
+
+def gallery_settings(settings: Settings) -> GallerySettings:
+    """How the service opens its gallery."""
+    return GallerySettings(
+        path=settings.folder / "gallery",
+        engine=settings.engine,
+        database=settings.database_address,
+        audit=settings.audit != "off",
+    )
+
+
+def read_moment(text: str) -> datetime:
+    """A date or time in ISO 8601, in UTC where it names no zone. Raises SettingsError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{text!r} is no time; write 2030-12-31 or 2030-12-31T18:00:00+01:00") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _key(stored: StoredKey) -> Key:
+    return Key(**{**vars(stored), "scope": Scope(stored.scope)})
+
+
+def _older(row: Mapping[str, Any]) -> StoredKey:
+    scope = Scope(row["scope"])
+    return StoredKey(
+        row["id"], row["name"], scope.value, row["hash"], datetime.fromisoformat(row["created_at"])
+    )
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -13,7 +13,7 @@ from serving.service import Service
 def refuse_when_full(service: Service) -> None:
     """Raises ApiError 429 when a photo sent now would not be admitted; call it before reading a body."""
     if service.pipeline.admission.full:
-        raise _overloaded(service, "queue_full", "Too many photos are at work or waiting already")
+        raise overloaded(service, "queue_full", "Too many photos are at work or waiting already")
 
 
 def install_overload_handlers(app: FastAPI) -> None:
@@ -22,12 +22,12 @@ def install_overload_handlers(app: FastAPI) -> None:
     @app.exception_handler(QueueFull)
     async def _full(request: Request, error: QueueFull) -> JSONResponse:
         let_go(error)
-        return envelope(request, _overloaded(request.app.state.service, "queue_full", _sentence(error)))
+        return envelope(request, overloaded(request.app.state.service, "queue_full", _sentence(error)))
 
     @app.exception_handler(DeadlineExceeded)
     async def _late(request: Request, error: DeadlineExceeded) -> JSONResponse:
         let_go(error)
-        return envelope(request, _overloaded(request.app.state.service, "deadline", _sentence(error)))
+        return envelope(request, overloaded(request.app.state.service, "deadline", _sentence(error)))
 
     @app.exception_handler(Closed)
     async def _closed(request: Request, error: Closed) -> JSONResponse:
@@ -36,7 +36,8 @@ def install_overload_handlers(app: FastAPI) -> None:
         return envelope(request, ApiError(503, "unavailable", message, headers={"Retry-After": "1"}))
 
 
-def _overloaded(service: Service, cause: str, what: str) -> ApiError:
+def overloaded(service: Service, cause: str, what: str) -> ApiError:
+    """A counted 429. cause: queue_full or deadline; what: the beginning of its sentence."""
     service.metrics.overloaded.labels(cause).inc()
     admission = service.pipeline.admission
     seconds = admission.seconds_to_wait()

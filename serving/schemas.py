@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from index.records import Fusion, Precision, Search
+from index.records import Fusion, Precision, Role, Search
 
 CollectionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,255}$")]
 PersonId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f]+$")]
 Name = Annotated[str, Field(max_length=1024)]
 Metadata = dict[str, Any]
+PackName = Annotated[str, Field(min_length=1, max_length=255)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -127,9 +128,10 @@ class PersonVerifyOut(Decision):
 
 
 class CollectionIn(Body):
-    """A new collection; it is bound to the service's model contract."""
+    """A new collection, bound to the contract of a served pack: the main one, or `pack` by its name or contract."""
 
     id: CollectionId
+    pack: PackName | None = None
     fusion: Fusion = Fusion.MEAN
     search: Search = Search.AUTO
     precision: Precision = Precision.FLOAT16
@@ -145,8 +147,17 @@ class CollectionPatch(Body):
     metadata: Metadata | None = None
 
 
+class FormOut(Answer):
+    """A collection under one model contract: live, the one that is seen; next, being made; previous, live before."""
+
+    role: Role
+    contract_id: str
+    persons: int
+    faces: int
+
+
 class CollectionOut(Answer):
-    """A collection and its size."""
+    """A collection and its size. forms: told of one collection alone, null in lists and answers to writes."""
 
     id: str
     contract_id: str
@@ -160,6 +171,7 @@ class CollectionOut(Answer):
     faces: int
     revision: int
     created_at: datetime
+    forms: list[FormOut] | None = None
 
 
 class PersonIn(Body):

@@ -5,25 +5,42 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 from faces.analyzer import Analysis, Analyzer, EmbedWhat
 from faces.batching.pipeline import PART, Analysing, Pipeline, PipelineSettings
 from faces.batching.stage import Stage
 from faces.image import ImageLimits
-from faces.pack import ModelPack, load_pack
-from index.gallery import Gallery, GallerySettings
+from faces.pack import ModelPack, PackError, load_pack
+from index.errors import ContractMismatch
+from index.gallery import Gallery
+from index.records import Collection
 from serving.cursors import Cursors
-from serving.keys import KeyRing, Scope
+from serving.keys import KeyRing, Scope, gallery_settings, take_over
+from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.recorder import Recorder
 from serving.searching import Found, PhotoSearch, Search, search_stage
 from serving.settings import Settings
 
 
 @dataclass(frozen=True)
+class ServedPack:
+    """A model pack that answers here, with the pipeline in which photos for it share runs of its models."""
+
+    pack: ModelPack
+    analyzer: Analyzer
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True)
 class Service:
-    """The opened parts. Close it with `close`."""
+    """The opened parts. Close it with `close`.
+
+    pack, analyzer, pipeline: of the main pack, by which photos alone are answered and which new collections get.
+    others: packs served beside it, for collections of their contracts.
+    """
 
     settings: Settings
     pack: ModelPack
@@ -34,6 +51,9 @@ class Service:
     pipeline: Pipeline
     searches: Stage[Search, Found]
     metrics: Metrics
+    recorder: Recorder
+    limits: Limits = field(default_factory=Limits)
+    others: tuple[ServedPack, ...] = field(default=())
 
     @classmethod
     def open(cls, settings: Settings) -> Service:
@@ -41,23 +61,26 @@ class Service:
 
         Raises what the rooms below raise: a missing provider, engine or model file stops the start.
         """
-        pack = load_pack(settings.pack)
-        analyzer = Analyzer(pack, provider=settings.provider, threads=settings.threads)
-        analyzer.warm()
-        gallery = Gallery.open(
-            GallerySettings(
-                path=settings.folder / "gallery",
-                engine=settings.engine,
-                database=settings.database_address,
-            )
-        )
+        packs = load_packs(settings)
+        analyzers = [Analyzer(one, provider=settings.provider, threads=settings.run_threads) for one in packs]
+        for one in analyzers:
+            one.warm()
+        pack, analyzer = packs[0], analyzers[0]
+        gallery = Gallery.open(gallery_settings(settings))
         metrics = Metrics()
-        metrics.model.labels(pack.name, pack.contract_id).set(1)
-        keys = KeyRing(settings.folder / "keys.json")
+        for served in packs:
+            metrics.model.labels(served.name, served.contract_id).set(1)
+        take_over(settings.folder, gallery.keys)
+        keys = KeyRing(gallery.keys)
         if settings.keys_required and not keys.all():
             _show_once(keys.create("first administrator", Scope.ADMIN))
         pipeline = open_pipeline(analyzer, settings, metrics)
-        pipeline.warm()
+        others = tuple(
+            ServedPack(one, its, open_pipeline(its, settings, metrics, beside=pipeline))
+            for one, its in zip(packs[1:], analyzers[1:], strict=True)
+        )
+        for each in (pipeline, *(other.pipeline for other in others)):
+            each.warm()
         return cls(
             settings=settings,
             pack=pack,
@@ -74,12 +97,41 @@ class Service:
                 observer=metrics,
             ),
             metrics=metrics,
+            recorder=Recorder(gallery, searches=settings.audit == "all"),
+            others=others,
         )
+
+    @property
+    def packs(self) -> tuple[ServedPack, ...]:
+        """Every served pack, the main one first."""
+        return (ServedPack(self.pack, self.analyzer, self.pipeline), *self.others)
+
+    def served(self, contract_id: str) -> ServedPack | None:
+        """The served pack of a contract, None where there is none here."""
+        return next((one for one in self.packs if one.pack.contract_id == contract_id), None)
+
+    def named(self, name_or_contract: str) -> ServedPack | None:
+        """The served pack of a contract, or of a name that no other served pack has."""
+        called = [one for one in self.packs if one.pack.name == name_or_contract]
+        return self.served(name_or_contract) or (called[0] if len(called) == 1 else None)
+
+    def of(self, collection: Collection) -> ServedPack:
+        """The served pack of a collection's contract. Raises ContractMismatch, naming it and what is served."""
+        found = self.served(collection.contract_id)
+        if found is None:
+            contracts = ", ".join(one.pack.contract_id for one in self.packs)
+            raise ContractMismatch(
+                f"collection {collection.id!r} holds templates of the model contract {collection.contract_id}; this "
+                f"service serves {contracts}, whose templates are never compared with those"
+            )
+        return found
 
     def close(self) -> None:
         """Answers what was admitted, then writes what the gallery keeps for a fast start and closes it."""
-        self.pipeline.close()
+        for one in self.packs:
+            one.pipeline.close()
         self.searches.close()
+        self.recorder.close()
         self.gallery.close()
 
     def analyze(self, data: bytes, embed: EmbedWhat, *, background: bool = False) -> Analysis:
@@ -93,18 +145,21 @@ class Service:
             data, embed, deadline=deadline, background=background, wait=True, then=self._count_faces
         ).result()
 
-    def submit(self, encoded: Sequence[bytes], embed: EmbedWhat) -> list[Future[Analysis]]:
-        """The analyses of one request's encoded images. Raises QueueFull, Closed; a future also ImageError and
-        DeadlineExceeded.
+    def submit(
+        self, encoded: Sequence[bytes], embed: EmbedWhat, served: ServedPack | None = None
+    ) -> list[Future[Analysis]]:
+        """The analyses of one request's encoded images, by the main pack or another. Raises QueueFull, Closed; a future
+        also ImageError and DeadlineExceeded.
         """
-        return self.pipeline.submit_all(
+        pipeline = self.pipeline if served is None else served.pipeline
+        return pipeline.submit_all(
             encoded, embed, deadline=self.deadline(len(encoded)), then=self._count_faces
         )
 
     def submit_search(
-        self, data: bytes, embed: EmbedWhat, ask: Callable[[Analysis], Search]
+        self, data: bytes, embed: EmbedWhat, ask: Callable[[Analysis], Search], served: ServedPack
     ) -> tuple[Future[Analysis], Future[Found]]:
-        """The analysis of an image, and the search for what `ask` reads from it; as submit. To cancel both,
+        """The analysis of an image by a pack, and the search for what `ask` reads from it; as submit. To cancel both,
         cancel the second.
         """
         deadline = self.deadline()
@@ -114,7 +169,7 @@ class Service:
             self._count_faces(photo)
             search.analyzed(photo)
 
-        photo = self.pipeline.submit(data, embed, deadline=deadline, then=analyzed)
+        photo = served.pipeline.submit(data, embed, deadline=deadline, then=analyzed)
         search.began(photo)
         return photo, search.found
 
@@ -127,8 +182,27 @@ class Service:
             self.metrics.faces_per_image.observe(len(photo.result().faces))
 
 
-def open_pipeline(analyzer: Analysing, settings: Settings, metrics: Metrics) -> Pipeline:
-    """The pipeline as the settings want it, its threads waiting for photos."""
+def load_packs(settings: Settings) -> list[ModelPack]:
+    """The main pack and those beside it. Raises PackError, also where two of them are of one contract."""
+    found: dict[str, ModelPack] = {}
+    for name in (settings.pack, *settings.packs):
+        pack = load_pack(name)
+        other = found.setdefault(pack.contract_id, pack)
+        if other is not pack:
+            raise PackError(
+                f"the packs {other.name!r} and {pack.name!r} are both of contract {pack.contract_id}: either could "
+                "answer for a collection of it; serve one of them"
+            )
+    return list(found.values())
+
+
+def open_pipeline(
+    analyzer: Analysing, settings: Settings, metrics: Metrics, beside: Pipeline | None = None
+) -> Pipeline:
+    """The pipeline as the settings want it, its threads waiting for photos.
+
+    beside: that of another pack, with which it shares the places and the memory that the settings allow.
+    """
     sizes = (2**power for power in range(9))
     most = max(settings.largest_batch, PART)
     # A CPU gains nothing from equal sizes: padding would only cost it the time of the copies.
@@ -142,8 +216,10 @@ def open_pipeline(analyzer: Analysing, settings: Settings, metrics: Metrics) -> 
             threads=settings.concurrency,
             pixels=settings.decoded_pixels,
             buckets=buckets,
+            even=settings.provider == "cpu",
         ),
         metrics,
+        beside,
     )
 
 

@@ -59,6 +59,17 @@ class Settings(BaseSettings):
         default="auto",
         description="API keys: auto asks for them unless the service listens on loopback only.",
     )
+    rate: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Requests a second of a key without a rate of its own, counted in each process; 0 is no limit.",
+    )
+    audit: Literal["all", "writes", "off"] = Field(
+        default="all",
+        description="What leaves a line in the audit: writes and searches, writes alone, nothing.",
+    )
     verify_max_fmr: float = Field(
         default=1e-4,
         gt=0,

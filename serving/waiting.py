@@ -11,20 +11,25 @@ from fastapi import Request
 
 from faces.analyzer import Analysis, EmbedWhat
 from serving.errors import ApiError
-from serving.service import Service
+from serving.service import ServedPack, Service
 
 CLIENT_GONE = 499
 """As nginx counts it: nobody reads this answer, only logs and metrics."""
 
 
 async def analysed(
-    request: Request, service: Service, encoded: Sequence[bytes], embed: EmbedWhat
+    request: Request,
+    service: Service,
+    encoded: Sequence[bytes],
+    embed: EmbedWhat,
+    served: ServedPack | None = None,
 ) -> list[Analysis]:
-    """The analyses of the request's encoded images, in order; of several that fail, the first one's error.
+    """The analyses of the request's encoded images, in order, by the main pack or another; of several that fail, the
+    first one's error.
 
     Call it after the body was read. Raises ImageError, QueueFull, DeadlineExceeded, Closed, and ApiError 499.
     """
-    photos = service.submit(encoded, embed)
+    photos = service.submit(encoded, embed, served)
     await ended(request, photos)
     return [photo.result() for photo in photos]
 

@@ -107,6 +107,14 @@ def test_the_guide_to_jobs_works_as_it_stands(after_the_demo: Path, serve: Calla
     assert run_page("docs/jobs.md", after_the_demo, serve, ".demo", None) == 5
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_guide_to_rekognition_works_as_it_stands(
+    after_the_demo: Path, serve: Callable[[str], str]
+) -> None:
+    assert run_page("docs/rekognition.md", after_the_demo, serve, ".demo", None) == 3
+
+
 def test_the_training_guide_works_as_it_stands(tmp_path: Path) -> None:
     code = [text for language, text in examples("docs/training.md") if language == "python"]
     for text in code:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Condition
 from time import monotonic
 
@@ -23,6 +25,7 @@ class Admission:
             raise ValueError(f"at least 1 photo must be admitted, got {most}")
         self._most = most
         self._admitted = 0
+        self._coming = 0
         self._closed = False
         self._left: deque[float] = deque(maxlen=REMEMBERED)
         self._changed = Condition()
@@ -34,8 +37,22 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        """True when who comes now, and does not wait, is refused."""
-        return self._admitted >= self._most
+        """True when who comes now, and does not wait, is refused, or would be once those on their way are in."""
+        return self._admitted + self._coming >= self._most
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """On the way, for the time of the block, to `enter`; refused there only where others come without this.
+
+        A way that takes long would otherwise let in everybody who finds room at its beginning.
+        """
+        with self._changed:
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._coming -= 1
 
     def enter(
         self, photos: int = 1, *, background: bool = False, wait: bool = False, until: float | None = None

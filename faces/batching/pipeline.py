@@ -49,7 +49,8 @@ class PipelineSettings:
     one call of the detector; 1 turns sharing off. threads: of each stage. pixels: of decoded photos held at once.
 
     linger: seconds that a free thread waits for a batch to fill. buckets: sizes that the embedder is run with,
-    smaller batches being padded; for a GPU, to which every new size is a new plan. Empty: as they come.
+    smaller batches being padded; for a GPU, to which every new size is a new plan. Empty: as they come. even: the
+    threads of a stage share what waits evenly; for a CPU, on which a run costs what its photos cost one by one.
     """
 
     queue: int = 64
@@ -58,6 +59,7 @@ class PipelineSettings:
     pixels: int = 100_000_000
     linger: float = 0.0
     buckets: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    even: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,17 @@ class Pipeline:
         limits: ImageLimits,
         settings: PipelineSettings,
         observer: Observer | None = None,
+        beside: Pipeline | None = None,
     ) -> None:
-        """Raises ValueError for settings below 1."""
-        self.admission = Admission(settings.queue)
+        """beside: the pipeline of another analyzer, whose places and memory for pixels this one shares.
+
+        Raises ValueError for settings below 1.
+        """
+        self.admission: Admission = beside.admission if beside else Admission(settings.queue)
         self._analyzer = analyzer
         self._limits = limits
         self._buckets = settings.buckets
-        self._budget = PixelBudget(settings.pixels)
+        self._budget: PixelBudget = beside._budget if beside else PixelBudget(settings.pixels)
         batch, threads = settings.batch, settings.threads
         looked_at = min(batch, 2 * DETECTED_AT_ONCE)
         self._decode: Stage[Photo, Image] = Stage("decode", self._decoded, threads=threads, observer=observer)
@@ -95,6 +101,7 @@ class Pipeline:
             places=looked_at,
             threads=threads,
             linger=settings.linger,
+            even=settings.even,
             observer=observer,
         )
         self._align: Stage[tuple[Photo, list[Detection]], _Aligned] = Stage(
@@ -107,6 +114,7 @@ class Pipeline:
             places=2 * batch,
             threads=threads,
             linger=settings.linger,
+            even=settings.even,
             weigh=len,
             observer=observer,
         )
@@ -155,6 +163,17 @@ class Pipeline:
                 photo.answer.add_done_callback(then)
             self._send(photo, self._decode, photo, self._to_detect)
         return [photo.answer for photo in photos]
+
+    def embed_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, S, S, 3) uint8 crops, S the embedder's input -> (N, D) float32 unit rows; for threads that can wait.
+
+        What clients wait for goes first. Raises Closed, and what the embedder raises.
+        """
+        parts = [
+            self._embed.submit(crops[start : start + PART], background=True, wait=True)
+            for start in range(0, len(crops), PART)
+        ]
+        return np.concatenate([part.result() for part in parts])
 
     def close(self) -> None:
         """Takes nothing new and returns when everything admitted is answered."""

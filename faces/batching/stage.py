@@ -76,6 +76,7 @@ class Stage(Generic[In, Out]):
         places: int | None = None,
         threads: int = 1,
         linger: float = 0.0,
+        even: bool = False,
         weigh: Callable[[In], int] = lambda _: 1,
         alike: Callable[[In], Hashable] = lambda _: None,
         observer: Observer | None = None,
@@ -83,8 +84,9 @@ class Stage(Generic[In, Out]):
         """work: as many results as items, in their order; called by `threads` threads at once.
 
         most: weight of a batch; an item heavier than that is a batch of its own. places: items that may wait,
-        None where whoever submits bounds them. linger: seconds that a thread waits for a batch to fill. alike:
-        only items for which it says the same share a batch.
+        None where whoever submits bounds them. linger: seconds that a thread waits for a batch to fill. even: a
+        thread leaves the others their part of what waits; for work whose time is that of its items, where one full
+        batch beside an idle thread serves nobody. alike: only items for which it says the same share a batch.
         """
         for what, value in (("most", most), ("places", places), ("threads", threads)):
             if value is not None and value < 1:
@@ -94,6 +96,7 @@ class Stage(Generic[In, Out]):
         self._most = most
         self._places = places
         self._linger = linger
+        self._even = even
         self._weigh = weigh
         self._alike = alike
         self._observer: Observer = observer or Unobserved()
@@ -198,7 +201,7 @@ class Stage(Generic[In, Out]):
         lanes = [self._interactive, self._background]
         if self._turns % BACKGROUND_TURN == 0:
             lanes.reverse()
-        room = self._most
+        room = self._room()
         kind: Hashable = None
         for lane in lanes:
             passed_over: list[_Task[In, Out]] = []
@@ -218,6 +221,12 @@ class Stage(Generic[In, Out]):
                     kind = self._alike(task.item)
                     room -= task.weight
             lane.extendleft(reversed(passed_over))
+
+    def _room(self) -> int:
+        if not self._even:
+            return self._most
+        weight = sum(task.weight for lane in (self._interactive, self._background) for task in lane)
+        return max(1, min(self._most, -(-weight // len(self._threads))))
 
     def _run(self, batch: list[_Task[In, Out]]) -> None:
         parts = [batch]

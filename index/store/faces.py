@@ -102,6 +102,21 @@ def add_to_row(
     log.advance(connection, found.key, log.Kind.FACES, [person])
 
 
+def add_to_rows(
+    connection: Connection, found: Row[Any], keys: Mapping[str, int], new: Sequence[tuple[str, NewFace]]
+) -> None:
+    """Faces, each after the id of its person, to persons by number, who have none so far, in any form of a collection.
+
+    Raises InvalidTemplate, InvalidRecord.
+    """
+    if new:
+        owners = [(keys[person], person) for person, _ in new]
+        its_faces = [face for _, face in new]
+        insert_faces(connection, found, owners, its_faces, _rows(found, its_faces))
+        refresh(connection, found, sorted({key for key, _ in owners}))
+    log.advance(connection, found.key, log.Kind.FACES, list(keys.values()))
+
+
 def _rows(collection: Row[Any], new: Sequence[NewFace]) -> Rows:
     """(n, D) rows as they are stored. Raises InvalidTemplate, InvalidRecord."""
     for face in new:

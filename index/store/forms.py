@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from index.errors import FormConflict, UnknownForm
+from index.errors import FormConflict
 from index.record_rules import metadata_object
-from index.records import KeptFace, Lacking, NewFace, NewPerson, Role, Sibling
+from index.records import Lacking, NewFace, NewPerson, Role, Sibling
 from index.store import clock, collections, faces, log, persons
+from index.store.lacking import face_keys, lacking, row, surplus, touched
 from index.store.schema import collections as collections_table
 from index.store.schema import crops as crops_table
 from index.store.schema import faces as faces_table
 from index.store.schema import persons as persons_table
-
-
-def row(connection: Connection, id: str, role: Role, contract_id: str | None = None) -> Row[Any]:
-    """The row of one form, of that contract where one is given. Raises UnknownCollection, UnknownForm."""
-    live = collections.row(connection, id)
-    for form in (live, *collections.siblings(connection, live)):
-        if form.role == role and contract_id in (None, form.contract_id):
-            return form
-    of = "" if contract_id is None else f" of contract {contract_id!r}"
-    raise UnknownForm(f"collection {id!r} has no {role} form{of}; it may have been exchanged or discarded")
 
 
 def all_of(connection: Connection, id: str) -> list[Sibling]:
@@ -108,46 +99,6 @@ def thin(connection: Connection, id: str, role: Role, contract_id: str, persons_
     return False
 
 
-def touched(connection: Connection, id: str, role: Role, since: int | None = None) -> tuple[int, list[str]]:
-    """The revision now, and the persons of the live form that changed since the other form was in step, or `since`."""
-    live, other = collections.row(connection, id), row(connection, id, role)
-    keys = log.touched_persons(connection, live.key, other.synced if since is None else since)
-    named = persons.names(connection, keys)
-    return log.revision(connection), sorted(id for id, _ in named.values())
-
-
-def differing(
-    connection: Connection, id: str, role: Role, contract_id: str
-) -> tuple[int, dict[str, list[str]]]:
-    """The revision now, and every person of the live form whom the other lacks or has otherwise, with the ids of the
-    faces it lacks. All are compared: nothing that was noted before is relied on.
-    """
-    live, other = collections.row(connection, id), row(connection, id, role, contract_id)
-    mine, theirs = persons_table.alias("mine"), persons_table.alias("theirs")
-    same = and_(theirs.c.collection_key == other.key, theirs.c.id == mine.c.id)
-    otherwise = or_(
-        theirs.c.key.is_(None), theirs.c.name != mine.c.name, theirs.c.metadata != mine.c.metadata
-    )
-    people = (
-        select(mine.c.id)
-        .select_from(mine.outerjoin(theirs, same))
-        .where(mine.c.collection_key == live.key, otherwise)
-    )
-    found: dict[str, list[str]] = {person: [] for person in connection.execute(people).scalars()}
-    had, has = faces_table.alias("had"), faces_table.alias("has")
-    kept = and_(has.c.person_key == theirs.c.key, has.c.id == had.c.id)
-    lacked = (
-        select(mine.c.id, had.c.id)
-        .select_from(
-            mine.join(had, had.c.person_key == mine.c.key).outerjoin(theirs, same).outerjoin(has, kept)
-        )
-        .where(mine.c.collection_key == live.key, has.c.key.is_(None))
-    )
-    for person, face in connection.execute(lacked):
-        found.setdefault(person, []).append(face)
-    return log.revision(connection), found
-
-
 def in_step(connection: Connection, id: str, role: Role, revision: int) -> None:
     """The form holds all that the live one held at a revision."""
     other = row(connection, id, role)
@@ -158,64 +109,49 @@ def in_step(connection: Connection, id: str, role: Role, revision: int) -> None:
     )
 
 
-def lacking(
-    connection: Connection,
-    id: str,
-    role: Role,
-    person_ids: Sequence[str],
-    contract_id: str | None = None,
-) -> list[Lacking]:
-    """What a form lacks of some persons of the live one; those it holds as they are come with changed=False."""
+def bring_many(
+    connection: Connection, id: str, role: Role, new: Mapping[str, Sequence[NewFace]], contract_id: str
+) -> None:
+    """As bring, of many persons; those whom the form does not have at all, which are most, in few statements."""
     live, other = collections.row(connection, id), row(connection, id, role, contract_id)
-    return [_lacking(connection, live, other, person) for person in person_ids]
+    there = persons.keys_of(connection, other, list(new))
+    absent = persons.keys_of(connection, live, [person for person in new if person not in there])
+    if absent:
+        _bring_absent(connection, other, absent, new)
+    for person, its_faces in new.items():
+        if person not in absent:
+            bring(connection, id, role, person, its_faces, contract_id)
 
 
-def _lacking(connection: Connection, live: Row[Any], other: Row[Any], id: str) -> Lacking:
-    mine, theirs = persons.find(connection, live, id), persons.find(connection, other, id)
-    if mine is None:
-        return Lacking(id, (), changed=theirs is not None)
-    have = {} if theirs is None else _keys(connection, theirs.key)
-    wanted = _keys(connection, mine.key)
-    missing = [key for face, key in wanted.items() if face not in have]
-    same = theirs is not None and (theirs.name, theirs.metadata) == (mine.name, mine.metadata)
-    changed = bool(missing) or not same or bool(_surplus(other, wanted, have))
-    return Lacking(id, _kept(connection, missing), changed)
+def _bring_absent(
+    connection: Connection, other: Row[Any], absent: dict[str, int], new: Mapping[str, Sequence[NewFace]]
+) -> None:
+    """absent: persons of the live form, with their numbers there."""
+    wanted = set(_owned(connection, list(absent.values())))
+    made = [
+        (person, face) for person, key in absent.items() for face in new[person] if (key, face.id) in wanted
+    ]
+    people = _records(connection, list(absent.values()))
+    keys = persons.insert_many(connection, other, people, [(0, None)] * len(people))
+    faces.add_to_rows(connection, other, keys, made)
 
 
-def _surplus(other: Row[Any], wanted: dict[str, int], have: dict[str, int]) -> list[int]:
-    """Faces that a form being made has of a person and the live one has not.
-
-    A previous form keeps its own: what is deleted is so in every form at once, so they are faces of which the live
-    form was made without a template, and going back brings them back.
-    """
-    return [have[face] for face in have if face not in wanted] if other.role == Role.NEXT else []
-
-
-def _keys(connection: Connection, person: int) -> dict[str, int]:
-    query = select(faces_table.c.id, faces_table.c.key).where(faces_table.c.person_key == person)
-    return {face: int(key) for face, key in connection.execute(query)}
-
-
-def _kept(connection: Connection, keys: Sequence[int]) -> list[KeptFace]:
-    found: list[KeptFace] = []
+def _owned(connection: Connection, keys: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """(number of the person, id) of each face of some persons."""
+    columns = (faces_table.c.person_key, faces_table.c.id)
     for start in range(0, len(keys), persons.AT_ONCE):
-        query = (
-            select(faces_table, crops_table.c.image)
-            .outerjoin(crops_table, crops_table.c.face_key == faces_table.c.key)
-            .where(faces_table.c.key.in_(keys[start : start + persons.AT_ONCE]))
-            .order_by(faces_table.c.key)
-        )
-        found.extend(
-            KeptFace(
-                one.id,
-                one.quality,
-                metadata_object(one.detail),
-                one.source,
-                one.image,
-                clock.moment(one.created_at),
-            )
-            for one in connection.execute(query)
-        )
+        part = faces_table.c.person_key.in_(keys[start : start + persons.AT_ONCE])
+        for owner, face in connection.execute(select(*columns).where(part)):
+            yield int(owner), str(face)
+
+
+def _records(connection: Connection, keys: Sequence[int]) -> list[NewPerson]:
+    found: list[NewPerson] = []
+    columns = (persons_table.c.id, persons_table.c.name, persons_table.c.metadata)
+    for start in range(0, len(keys), persons.AT_ONCE):
+        part = persons_table.c.key.in_(keys[start : start + persons.AT_ONCE])
+        rows = connection.execute(select(*columns).where(part).order_by(persons_table.c.key))
+        found.extend(NewPerson(one.id, one.name, metadata_object(one.metadata)) for one in rows)
     return found
 
 
@@ -245,21 +181,12 @@ def bring(
         key = int(theirs.key)
         named = {"name": mine.name, "metadata": mine.metadata}
         connection.execute(update(persons_table).where(persons_table.c.key == key).values(**named))
-    wanted, have = _keys(connection, mine.key), _keys(connection, key)
-    surplus = _surplus(other, wanted, have)
-    if surplus:
-        faces.remove_rows(connection, other, key, surplus)
+    wanted, have = face_keys(connection, mine.key), face_keys(connection, key)
+    gone = surplus(other, wanted, have)
+    if gone:
+        faces.remove_rows(connection, other, key, gone)
     fresh = [face for face in new if face.id in wanted and face.id not in have]
     faces.add_to_row(connection, other, key, person_id, fresh)
-
-
-def changed_since(
-    connection: Connection, id: str, role: Role, contract_id: str, revision: int, differing: Sequence[str]
-) -> list[Lacking]:
-    """What a form lacks, where at a revision it held all but some persons of the live one. Raises UnknownForm."""
-    _, changed = touched(connection, id, role, revision)
-    wanted = sorted({*changed, *differing})
-    return [one for one in lacking(connection, id, role, wanted, contract_id) if one.changed]
 
 
 def exchange(connection: Connection, id: str, role: Role) -> list[Lacking]:

@@ -143,24 +143,29 @@ def change(
     return get(connection, collection, id)
 
 
-def remove(connection: Connection, collection: str, id: str) -> None:
-    """The person with every face and crop, in every form of the collection. Raises UnknownCollection, UnknownPerson."""
+def remove(connection: Connection, collection: str, id: str) -> int:
+    """The person with every face and crop, in every form of the collection; how many faces the live one had.
+
+    Raises UnknownCollection, UnknownPerson.
+    """
     found = collections.row(connection, collection)
-    remove_row(connection, found, row(connection, found, id))
+    gone = remove_row(connection, found, row(connection, found, id))
     for sibling in collections.siblings(connection, found):
         theirs = find(connection, sibling, id)
         if theirs is not None:
             remove_row(connection, sibling, theirs)
+    return gone
 
 
-def remove_row(connection: Connection, found: Row[Any], person: Row[Any]) -> None:
-    """The person with every face and crop, of one form of a collection."""
+def remove_row(connection: Connection, found: Row[Any], person: Row[Any]) -> int:
+    """The person with every face and crop, of one form of a collection; how many faces that were."""
     its_faces = select(faces.c.key).where(faces.c.person_key == person.key)
     connection.execute(delete(crops).where(crops.c.face_key.in_(its_faces)))
     gone = connection.execute(delete(faces).where(faces.c.person_key == person.key)).rowcount
     connection.execute(delete(persons).where(persons.c.key == person.key))
     collections.count(connection, found.key, persons_more=-1, faces_more=-gone)
     log.advance(connection, found.key, log.Kind.PERSON_GONE, [person.key])
+    return gone
 
 
 def absorb(connection: Connection, collection: Row[Any], into: str, source: str) -> tuple[int, int]:

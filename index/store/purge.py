@@ -16,10 +16,18 @@ from index.store.spans import inside
 
 
 def old_faces(
-    connection: Connection, collection: str, span: Span, before: int, *, remove_empty: bool, dry_run: bool
+    connection: Connection,
+    collection: str,
+    span: Span,
+    before: int,
+    *,
+    remove_empty: bool,
+    dry_run: bool,
+    touched: dict[str, tuple[int, bool]] | None = None,
 ) -> Purged:
     """Removes the faces of a span that were made before a time (microseconds), and those persons whose last face that
-    was where `remove_empty`. dry_run: only counts. Raises UnknownCollection.
+    was where `remove_empty`. dry_run: only counts. touched: gets of each person how many faces went, and whether the
+    person went with them. Raises UnknownCollection.
     """
     live = collections.row(connection, collection)
     doomed = _old(connection, inside(live, span), before)
@@ -28,6 +36,9 @@ def old_faces(
     if dry_run or not doomed:
         return purged
     ids = [id for id, _, _ in doomed.values()]
+    if touched is not None:
+        for key, (id, _, gone) in doomed.items():
+            touched[id] = (len(gone), remove_empty and key in emptied)
     _purge(connection, live, doomed, remove_empty)
     for form in collections.siblings(connection, live):
         theirs: dict[int, tuple[str, int, list[int]]] = {}
@@ -52,10 +63,18 @@ def _purge(
     _count(connection, form, doomed, Purged(len(emptied), len(old)))
 
 
-def old_persons(connection: Connection, collection: str, span: Span, before: int, *, dry_run: bool) -> Purged:
+def old_persons(
+    connection: Connection,
+    collection: str,
+    span: Span,
+    before: int,
+    *,
+    dry_run: bool,
+    touched: dict[str, tuple[int, bool]] | None = None,
+) -> Purged:
     """Removes the persons of a span that were not changed since before a time (microseconds), with every face.
 
-    dry_run: only counts. Raises UnknownCollection.
+    dry_run: only counts. touched: as for old_faces. Raises UnknownCollection.
     """
     live = collections.row(connection, collection)
     query = select(persons.c.key, persons.c.id, persons.c.faces).where(
@@ -65,6 +84,8 @@ def old_persons(connection: Connection, collection: str, span: Span, before: int
     purged = Purged(len(found), sum(int(one.faces) for one in found))
     if dry_run or not found:
         return purged
+    if touched is not None:
+        touched.update((one.id, (int(one.faces), True)) for one in found)
     for form in (live, *collections.siblings(connection, live)):
         keys = [int(one.key) for one in found]
         if form is not live:

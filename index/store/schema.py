@@ -188,3 +188,50 @@ job_findings = Table(
     Index(None, "job_key", "key"),
     sqlite_autoincrement=True,
 )
+
+# Who may ask a service for what. A revoked key stays, so that lines of the audit can be told whose they are, and so
+# that no older list of keys brings it back.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("hash", String(64), nullable=False),  # SHA-256 of the whole key, hex
+    Column("collections", Text),  # JSON list of names and prefixes; null is all
+    Column("rate", Float),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+# Triggers of the migration refuse every UPDATE and DELETE.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("collection", Id),
+    Column("subject", String(64)),  # keyed digest of a person, hex
+    Column("about", String(255)),
+    Column("outcome", String(32), nullable=False),
+    Column("faces", Integer, nullable=False),
+    Column("request", String(64)),
+    Column("job", String(32)),
+    Column("hash", String(64), nullable=False),  # SHA-256 over the hash before and this row, hex
+    Index(None, "at"),
+    Index(None, "subject"),
+)
+
+# One row. Whoever appends takes it first, so that lines have one order; without it, cutting off the last lines
+# would not show.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)

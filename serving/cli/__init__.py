@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.ask import detect, identify, verify
+from serving.cli.audit import audit_app
 from serving.cli.demo import demo
 from serving.cli.enroll import enroll
 from serving.cli.evaluate_later import evaluate_later
@@ -28,6 +29,7 @@ for command in (serve, worker, enroll, identify, verify, detect, demo):
 app.add_typer(evaluate_later, name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 app.add_typer(jobs_app, name="jobs")
 for entry in sorted(entry_points(group="cocircle.commands"), key=lambda entry: entry.name):
     found = entry.load()

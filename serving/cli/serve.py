@@ -14,6 +14,10 @@ from serving.cli.console import EXIT_ERROR, AlsoPack, Home, Pack, tell_error, to
 from serving.logs import start_logging
 from serving.settings import Settings, read_settings
 
+KEPT_OPEN = 75
+"""Seconds of a connection without a request; longer than clients and proxies keep theirs (httpx 5, nginx 60): where the
+service closes first, a request that is on its way meets a closed connection."""
+
 
 def serve(
     home: Home = None,
@@ -41,7 +45,13 @@ def run(settings: Settings) -> None:
 
     with _listen(settings) as listener:
         app = create_app(settings)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=30)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=30,
+            timeout_keep_alive=KEPT_OPEN,
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises the signal again once it has shut down; by then it has been obeyed.
             signal.signal(number, lambda *_: None)

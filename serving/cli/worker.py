@@ -19,7 +19,7 @@ def worker(
     pack: Pack = None,
     also_pack: AlsoPack = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Parts of jobs worked on at once.")] = 2,
-    provider: Annotated[str | None, typer.Option(help="cpu or cuda. [default: cpu]")] = None,
+    provider: Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="cpu")] = None,
 ) -> None:
     """Works on jobs beside the service, or in its place where COCIRCLE_WORKERS is 0.
 

@@ -11,6 +11,7 @@ from traceback import extract_tb
 import structlog
 
 from faces.batching.errors import Closed, DeadlineExceeded, QueueFull
+from index.audit_records import Actor, acting
 from index.errors import (
     ContractMismatch,
     EngineBehind,
@@ -163,7 +164,7 @@ class Worker:
         with self._lock:
             self._holding[claim.lease] = claim
         try:
-            with suppress(*GONE):
+            with acting(Actor("worker", job=claim.job.id)), suppress(*GONE):
                 try:
                     yield
                 except GONE:

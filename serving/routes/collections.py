@@ -12,6 +12,8 @@ from serving import answers
 from serving.access import Admin, Reader, ServiceDep
 from serving.contracts import asked_pack
 from serving.docs import ERRORS, json_body
+from serving.errors import ApiError
+from serving.granted import granted_collections
 from serving.idempotency import Once
 from serving.schemas import CollectionIn, CollectionOut, CollectionPage, CollectionPatch
 from serving.uploads import read_body
@@ -28,6 +30,11 @@ async def create(request: Request, service: ServiceDep, who: Admin) -> Response:
     sent = await read_body(request, CollectionIn)
     once = Once.of(request, who, sent.digest, answers.collection_out, 201)
     body = sent.options
+    if not who.reaches(body.id):
+        message = (
+            f"This key is not granted a collection {body.id!r}; it makes those that it is granted alone."
+        )
+        raise ApiError(403, "forbidden", message)
     pack = asked_pack(service, body.pack).pack
     new = NewCollection(
         id=body.id,
@@ -48,11 +55,11 @@ async def create(request: Request, service: ServiceDep, who: Admin) -> Response:
 
 @router.get("")
 async def listing(
-    service: ServiceDep, _: Reader, limit: PageLimit = 100, cursor: Cursor = None
+    service: ServiceDep, who: Reader, limit: PageLimit = 100, cursor: Cursor = None
 ) -> CollectionPage:
-    """Collections by id, a page at a time."""
+    """Collections that the key is granted, by id, a page at a time."""
     after = service.cursors.read("collections", cursor)
-    found = await run_sync(lambda: service.gallery.collections(after, limit + 1))
+    found = await run_sync(granted_collections, service.gallery, who, after, limit + 1)
     more = service.cursors.sign("collections", found[limit - 1].id) if len(found) > limit else None
     return CollectionPage(items=[answers.collection_out(item) for item in found[:limit]], next=more)
 

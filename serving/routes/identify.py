@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Face
+from index.audit_records import Action, Note
 from index.records import Collection, Fusion
 from serving import answers
 from serving.access import Reader, ServiceDep
@@ -108,6 +109,8 @@ async def _identified(
         searched = service.searches.submit(search(probes), deadline=service.deadline())
         await ended(request, [searched])
         candidates = searched.result()
+    outcome = "hit" if any(candidates) else "unknown"
+    service.recorder.searched(Note(Action.IDENTIFY, found.id, outcome=outcome, faces=len(candidates)))
     for hits in candidates:
         service.metrics.searches.labels("hit" if hits else "unknown").inc()
         if hits:
@@ -168,6 +171,8 @@ async def _verified(
         candidate = await run_sync(
             partial(service.gallery.verify, found.id, person, template, contract_id=probes.contract_id)
         )
+    outcome = "match" if candidate.cosine >= threshold else "no_match"
+    service.recorder.searched(Note(Action.VERIFY, found.id, person, outcome=outcome, faces=1))
     face = probes.faces[0]
     return PersonVerifyOut.model_validate(
         {

@@ -14,6 +14,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
+from index.audit_records import Action, Note
 from index.errors import UnknownJob
 from index.job_records import ItemState, Job, JobState, NewItem
 from index.records import Receipt
@@ -21,6 +22,7 @@ from serving import job_answers
 from serving.access import Enroller, Principal, Reader, ServiceDep
 from serving.docs import ERRORS, image_body, json_body
 from serving.errors import ApiError, invalid_request
+from serving.granted import granted
 from serving.idempotency import Once
 from serving.job_schemas import AddedOut, FindingPage, ItemPage, JobIn, JobOut, JobPage, UploadForm
 from serving.jobs.making import new_job, scope_of
@@ -50,6 +52,11 @@ async def create(request: Request, service: ServiceDep, who: Enroller) -> Respon
     if stored is not None:
         return _located(stored)
 
+    if body.collection is None:
+        _require_named(who)
+    else:
+        who.see(body.collection)
+
     def make(receipt: Receipt | None) -> Job:
         new = new_job(service, body.kind, body.collection, body.options, who.id, local=False, open=body.open)
         who.require(scope_of(new))
@@ -70,13 +77,18 @@ async def listing(
     limit: PageLimit = 100,
     cursor: Cursor = None,
 ) -> JobPage:
-    """Jobs, newest first: one's own, and those of everybody with the scope `admin`."""
+    """Jobs, newest first: one's own, and those of everybody with the scope `admin`; of granted collections alone."""
     name = f"jobs {collection} {state}"
     before = service.cursors.read(name, cursor)
     owner = None if who.allows(Scope.ADMIN) else who.id
 
+    def part(before: str | None, most: int) -> list[Job]:
+        return service.gallery.jobs.page(before, most, collection=collection, state=state, owner=owner)
+
     def page() -> list[Job]:
-        return service.gallery.jobs.page(before, limit + 1, collection=collection, state=state, owner=owner)
+        if not who.limited:
+            return part(before, limit + 1)
+        return granted(part, lambda job: who.reaches(job.collection), lambda job: job.id, before, limit + 1)
 
     found = await run_sync(page)
     more = service.cursors.sign(name, found[limit - 1].id) if len(found) > limit else None
@@ -129,6 +141,7 @@ async def result(job: str, service: ServiceDep, who: Reader) -> FileResponse:
     if path is None or digest is None:
         message = f"Job {found.id} has no file to fetch: it is {found.state}, or makes none."
         raise ApiError(404, "no_result", message)
+    service.recorder.searched(Note(Action.EXPORT_FETCHED, found.collection, about=path.name, job=found.id))
     headers = {"Repr-Digest": f"sha-256=:{digest}:"}
     return FileResponse(path, headers=headers, media_type="application/octet-stream", filename=path.name)
 
@@ -194,9 +207,16 @@ def _seen(service: Service, who: Principal, id: str) -> Job:
     if not ID.fullmatch(id):
         raise UnknownJob(f"there is no job {id[:64]!r}")
     found = service.gallery.jobs.get(id)
-    if found.owner != who.id and not who.allows(Scope.ADMIN):
+    theirs = found.owner != who.id and not who.allows(Scope.ADMIN)
+    if theirs or not who.reaches(found.collection):
         raise UnknownJob(f"there is no job {id!r}")
     return found
+
+
+def _require_named(who: Principal) -> None:
+    if who.limited:
+        message = "This key is limited to some collections: a job that it makes names its collection."
+        raise ApiError(403, "forbidden", message)
 
 
 def _changed(service: Service, who: Principal, id: str) -> Job:

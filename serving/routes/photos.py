@@ -9,6 +9,7 @@ from pydantic import Field
 
 from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Face, Reason
+from index.audit_records import Action, Note
 from serving import answers
 from serving.access import Reader, ServiceDep
 from serving.contracts import asked_pack
@@ -105,6 +106,8 @@ async def verify(request: Request, service: ServiceDep, _: Reader) -> VerifyOut:
     assert face_a.embedding is not None
     assert face_b.embedding is not None
     cosine = min(1.0, max(-1.0, float(face_a.embedding @ face_b.embedding)))
+    outcome = "match" if cosine >= threshold else "no_match"
+    service.recorder.searched(Note(Action.VERIFY, outcome=outcome, faces=2))
     return VerifyOut.model_validate(
         {
             "model": answers.model_ref(served),

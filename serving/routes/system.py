@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from faces.pack import ModelPack
 from index.errors import StoreUnavailable
-from serving.access import Reader, ServiceDep
+from serving.access import Overseer, Reader, ServiceDep
 from serving.docs import ERRORS
 from serving.schemas import (
     CalibrationOut,
@@ -63,7 +63,7 @@ async def readyz(service: ServiceDep, response: Response) -> ReadyOut:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(service: ServiceDep, _: Reader) -> Response:
+async def metrics(service: ServiceDep, _: Overseer) -> Response:
     """Prometheus' text format."""
     await run_sync(_measure_gallery, service)
     return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -76,6 +76,26 @@ def test_a_free_thread_takes_what_waits_up_to_the_most() -> None:
     assert told.waiting[-1] == 0
 
 
+def test_threads_that_share_evenly_leave_each_other_their_part_of_what_waits() -> None:
+    work, told = Held(), Told()
+    both_busy = Barrier(3)
+
+    def at_once(items: Sequence[int]) -> list[int]:
+        if items[0] < 0:
+            both_busy.wait(LIMIT)
+        return work(items)
+
+    stage: Stage[int, int] = Stage("s", at_once, most=5, threads=2, even=True, observer=told)
+    first = [stage.submit(-1), stage.submit(-1)]
+    both_busy.wait(LIMIT)
+    futures = [stage.submit(item) for item in range(14)]
+    work.go.set()
+    assert [future.result(LIMIT) for future in [*first, *futures]] == [-2, -2, *range(0, 28, 2)]
+    stage.close()
+    # Of 14 as many as a batch holds, then half of what is left each time.
+    assert sorted(map(len, work.batches), reverse=True) == [5, 5, 2, 1, 1, 1, 1]
+
+
 def test_a_batch_counts_weight_and_a_heavy_item_is_a_batch_of_its_own() -> None:
     work, told = Held(), Told()
     stage, _ = busy(work, most=4, weigh=lambda item: item, observer=told)

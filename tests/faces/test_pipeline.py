@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from time import monotonic, perf_counter
 
 import cv2
 import numpy as np
 import pytest
 from conftest import att, att_file
-from numpy.typing import NDArray
 
 from faces.analyzer import Analysis, Analyzer, EmbedWhat
 from faces.batching.admission import Admission
 from faces.batching.errors import Closed, DeadlineExceeded, QueueFull
 from faces.batching.pipeline import PART, Pipeline, PipelineSettings, padded
 from faces.batching.pixels import PixelBudget
-from faces.face import Detection, Face, Image, Quality, Reason
+from faces.face import Image, Reason
 from faces.image import ImageError, ImageLimits, decode_image
-
-LIMIT = 30.0
+from tests.faces.fake_analyzer import LIMIT, FakeAnalyzer
 
 
 def png(image: Image) -> bytes:
@@ -33,46 +30,6 @@ def png(image: Image) -> bytes:
 def flat(value: int, side: int = 8) -> bytes:
     """A photo on which the fake analyzer finds `value % 100` faces."""
     return png(np.full((side, side, 3), value, np.uint8))
-
-
-class FakeAnalyzer:
-    """Finds as many faces as the first pixel says; an embedding is the pixel and the rank. Costs what it is told."""
-
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = seconds
-        self.detected: list[int] = []
-        self.embedded: list[list[tuple[int, int]]] = []
-        self.entered = Event()
-        self.go = Event()
-        self.go.set()
-
-    def detect(self, images: Sequence[Image], max_faces: int = 100) -> list[list[Detection]]:
-        self.detected.append(len(images))
-        self.entered.set()
-        assert self.go.wait(LIMIT)
-        time.sleep(self.seconds)
-        return [[self._detection(rank) for rank in range(int(image[0, 0, 0]) % 100)] for image in images]
-
-    def judge(self, image: Image, detections: Sequence[Detection]) -> list[Face]:
-        quality = Quality(1, 1, 1, 1, 0, 0, 0, ())
-        crop = np.zeros((112, 112, 3), np.uint8)
-        return [Face(detection, quality, crop) for detection in detections]
-
-    def crops(self, image: Image, faces: Sequence[Face]) -> NDArray[np.uint8]:
-        crops = np.zeros((len(faces), 4, 4, 3), np.uint8)
-        crops[:, 0, 0, 0] = image[0, 0, 0]
-        crops[:, 0, 0, 1] = [int(face.detection.score) for face in faces]
-        return crops
-
-    def embed_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.embedded.append([(int(crop[0, 0, 0]), int(crop[0, 0, 1])) for crop in crops])
-        time.sleep(self.seconds)
-        if (crops[:, 0, 0, 0] == 66).any():
-            raise ValueError("66 cannot be embedded")
-        return crops[:, 0, 0, :2].astype(np.float32)
-
-    def _detection(self, rank: int) -> Detection:
-        return Detection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), float(rank))
 
 
 def opened(analyzer: FakeAnalyzer, **settings: object) -> Pipeline:

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from index.errors import ContractMismatch, FormConflict, UnknownForm
 from index.gallery import Gallery, GallerySettings
 from index.records import KeptFace, Lacking, NewCollection, NewFace, NewPerson, Role
+from index.store.schema import collections as collections_table
+from index.store.schema import persons as persons_table
+from index.writing import Writing
 from tests.index.conftest import BOTH_STORES
 
 OLD, NEW = "old-0001", "new-0002"
@@ -67,13 +71,12 @@ def follow(gallery: Gallery, *people: str) -> None:
 def bring(gallery: Gallery, role: Role, contract: str, people: Sequence[str]) -> None:
     made = embed_as(contract)(gallery.forms.lacking("people", role, people))
     # As a job does, which writes this together with what became of its items.
-    gallery._write(None, lambda c: [_bring(c, role, person, made) for person in people])
+    gallery._write(None, lambda c: _bring(c, role, contract, people, made), lambda _: [])
 
 
-def _bring(connection, role, person, made):  # type: ignore[no-untyped-def]
-    from index.writing import Writing
-
-    Writing(connection).bring("people", role, person, made.get(person, []))
+def _bring(connection, role, contract, people, made):  # type: ignore[no-untyped-def]
+    new = {person: made.get(person, []) for person in people}
+    Writing(connection).bring_many("people", role, new, contract)
 
 
 def contents(gallery: Gallery) -> dict[str, tuple[str, list[str]]]:
@@ -102,6 +105,42 @@ def test_a_collection_changes_its_contract_at_once_and_back(gallery: Gallery) ->
     assert gallery.forms.exchange("people", Role.PREVIOUS, embed_as(OLD))
     assert contents(gallery) == before
     assert found(gallery, b"ann", OLD) == ["ann"]
+
+
+@BOTH_STORES
+def test_many_persons_brought_at_once_are_what_each_brought_alone_is(gallery: Gallery) -> None:
+    start(gallery, "ann", "bob", "cat")
+    enrol(gallery, "bob", b"bob again")
+    gallery.create_person("people", NewPerson("nobody", "No face", {"a": 1}))
+    people = ["ann", "bob", "cat", "nobody", "gone"]
+
+    def brought(how: Callable[[Writing, dict[str, list[NewFace]]], None]) -> list[tuple[object, ...]]:
+        gallery.forms.begin("people", NEW, SIZE[NEW])
+        new = embed_as(NEW)(gallery.forms.lacking("people", Role.NEXT, people))
+        # One face was deleted since it was embedded.
+        new["cat"].append(NewFace(template(b"x", NEW), id="0" * 32))
+        gallery._write(None, lambda c: how(Writing(c), new), lambda _: [])
+        with gallery._store.read() as connection:
+            form = collections_table.c.role == "next"
+            wanted = (persons_table.c.id, persons_table.c.name, persons_table.c.metadata)
+            query = (
+                select(*wanted, persons_table.c.faces, persons_table.c.template)
+                .join(collections_table)
+                .where(form)
+                .order_by(persons_table.c.id)
+            )
+            found = [tuple(row) for row in connection.execute(query)]
+        (counts,) = [(one.persons, one.faces) for one in gallery.forms.siblings("people")]
+        gallery.forms.discard("people", Role.NEXT)
+        return [counts, *found]
+
+    def each(writing: Writing, new: dict[str, list[NewFace]]) -> None:
+        for person, faces in new.items():
+            writing.bring("people", Role.NEXT, person, faces, NEW)
+
+    alone = brought(each)
+    assert alone[0] == (4, 4)
+    assert brought(lambda writing, new: writing.bring_many("people", Role.NEXT, new, NEW)) == alone
 
 
 @BOTH_STORES
@@ -212,6 +251,11 @@ def test_whatever_happens_meanwhile_the_exchanged_form_holds_what_the_live_one_h
             happen(gallery, step, f"p{which}", at)
         before = contents(gallery)
         revision, lacks = gallery.forms.touched("people", Role.NEXT)
+        # Comparing all finds whom the change log tells of.
+        _, differing = gallery.forms.differing("people", Role.NEXT, NEW)
+        assert differing == {
+            one.person_id: [face.id for face in one.faces] for one in lacks if one.person_id in before
+        }
         bring(gallery, Role.NEXT, NEW, [one.person_id for one in lacks])
         gallery.forms.in_step("people", Role.NEXT, revision)
         assert gallery.forms.exchange("people", Role.NEXT, embed_as(NEW), at_most=0)

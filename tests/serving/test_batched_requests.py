@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Barrier, Event, Thread
+from threading import Barrier, Event, Semaphore, Thread
 from time import monotonic
 from typing import Any
 
@@ -27,7 +27,7 @@ from faces.batching.photo import Photo
 from faces.face import Detection, Face, Image
 from faces.image import ImageError
 from index.errors import InvalidTemplate
-from index.records import Candidate
+from index.records import Candidate, Collection
 from serving.app import create_app
 from serving.local import InProcessTransport
 from serving.metrics import Metrics
@@ -166,6 +166,34 @@ def test_a_request_without_room_is_told_when_to_come_again(
     assert refused.json()["error"]["details"] == {"cause": "queue_full", "waiting": 2}
     assert here.http.post("/v1/detect", content=att[1, 2], headers=PNG).status_code == 200
     assert metric(here.http.get("/metrics").text, 'cocircle_overloaded_total{cause="queue_full"}') == 1
+
+
+def test_requests_that_wait_for_their_collection_count_as_here(
+    held: Callable[..., HeldService], att: Att, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = held(queue=2)
+    here.analyzer.go.set()
+    here.http.post("/v1/collections", json={"id": "c"})
+    looked_up, asked, go = here.service.gallery.collection, Semaphore(0), Event()
+
+    def slowly(collection: str) -> Collection:
+        asked.release()
+        assert go.wait(LIMIT)
+        return looked_up(collection)
+
+    monkeypatch.setattr(here.service.gallery, "collection", slowly)
+
+    def identify() -> httpx.Response:
+        return here.http.post("/v1/collections/c/identify", content=att[1, 1], headers=PNG)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(identify) for _ in range(2)]
+        assert all(asked.acquire(timeout=LIMIT) for _ in answers)
+        assert here.service.pipeline.admission.admitted == 0
+        assert identify().status_code == 429
+        go.set()
+        assert [answer.result(LIMIT).status_code for answer in answers] == [200, 200]
+    assert identify().status_code == 200
 
 
 def test_a_photo_that_waits_too_long_is_a_429_and_counted(held: Callable[..., HeldService], att: Att) -> None:

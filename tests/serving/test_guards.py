@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from serving.client import ApiFailure, Client
-from serving.keys import KeyRing, Scope
+from serving.keys import Scope
 from serving.settings import SettingsError, read_settings
 from tests.serving.conftest import Opened
 
@@ -44,89 +44,25 @@ def test_the_first_key_is_shown_once_and_works(
     assert "cck_" not in capsys.readouterr().err
 
 
-ROUTES = [
-    ("GET", "/v1/collections", Scope.READ),
-    ("GET", "/v1/collections/x", Scope.READ),
-    ("GET", "/v1/collections/x/persons", Scope.READ),
-    ("GET", "/v1/collections/x/persons/p", Scope.READ),
-    ("GET", "/v1/collections/x/persons/p/faces", Scope.READ),
-    ("GET", "/v1/collections/x/persons/p/faces/f/crop", Scope.READ),
-    ("GET", "/v1/jobs", Scope.READ),
-    ("GET", "/v1/jobs/j", Scope.READ),
-    ("GET", "/v1/jobs/j/items", Scope.READ),
-    ("GET", "/v1/jobs/j/findings", Scope.READ),
-    ("GET", "/v1/jobs/j/result", Scope.READ),
-    ("GET", "/v1/models", Scope.READ),
-    ("GET", "/v1/system", Scope.READ),
-    ("GET", "/metrics", Scope.READ),
-    ("POST", "/v1/detect", Scope.READ),
-    ("POST", "/v1/verify", Scope.READ),
-    ("POST", "/v1/embeddings", Scope.READ),
-    ("POST", "/v1/collections/x/identify", Scope.READ),
-    ("POST", "/v1/collections/x/persons/p/verify", Scope.READ),
-    ("POST", "/v1/collections/x/persons", Scope.ENROL),
-    ("POST", "/v1/collections/x/persons/p:merge", Scope.ENROL),
-    ("PATCH", "/v1/collections/x/persons/p", Scope.ENROL),
-    ("DELETE", "/v1/collections/x/persons/p", Scope.ENROL),
-    ("POST", "/v1/collections/x/persons/p/faces", Scope.ENROL),
-    ("DELETE", "/v1/collections/x/persons/p/faces/f", Scope.ENROL),
-    ("POST", "/v1/jobs", Scope.ENROL),
-    ("POST", "/v1/jobs/j/items", Scope.ENROL),
-    ("POST", "/v1/jobs/j:start", Scope.ENROL),
-    ("POST", "/v1/jobs/j:cancel", Scope.ENROL),
-    ("POST", "/v1/jobs/j:resume", Scope.ENROL),
-    ("DELETE", "/v1/jobs/j", Scope.ENROL),
-    ("POST", "/v1/collections", Scope.ADMIN),
-    ("PATCH", "/v1/collections/x", Scope.ADMIN),
-    ("DELETE", "/v1/collections/x", Scope.ADMIN),
-]
-OPEN = {("GET", "/livez"), ("GET", "/readyz")}
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, dict[Scope, str]]]:
-    from contextlib import ExitStack
-
-    from anyio.from_thread import start_blocking_portal
-
-    from serving.app import create_app
-    from serving.local import InProcessTransport
-    from serving.settings import Settings
-
-    home = tmp_path_factory.mktemp("guarded")
-    ring = KeyRing(home / "keys.json")
-    keys = {scope: ring.create("", scope) for scope in Scope}
-    app = create_app(Settings(home=home, auth="on"))
-    with ExitStack() as stack:
-        stack.callback(app.state.service.close)
-        portal = stack.enter_context(start_blocking_portal())
-        transport = InProcessTransport(app, portal)
-        yield stack.enter_context(httpx.Client(base_url="http://service", transport=transport)), keys
-
-
-def test_every_route_of_the_api_is_in_the_matrix(guarded: tuple[httpx.Client, dict[Scope, str]]) -> None:
-    paths = guarded[0].get("/v1/openapi.json").json()["paths"]
-    declared = {
-        (method.upper(), re.sub(r"\{\w+\}", "*", path)) for path, item in paths.items() for method in item
-    }
-    tested = {(method, re.sub(r"/[xpfj](?=[/:]|$)", "/*", path)) for method, path, _ in ROUTES}
-    assert declared == tested | OPEN
-
-
-@pytest.mark.parametrize(("method", "path", "needed"), ROUTES)
-def test_a_key_without_the_scope_reaches_nothing(
-    guarded: tuple[httpx.Client, dict[Scope, str]], method: str, path: str, needed: Scope
+def test_an_address_that_sends_many_wrong_keys_is_slowed_and_its_right_keys_are_not(
+    opened: Callable[..., Opened],
 ) -> None:
-    http, keys = guarded
-    assert http.request(method, path).status_code == 401
-    assert http.request(method, path, headers={"X-Api-Key": "cck_0_0"}).status_code == 401
-    reach = [Scope.READ, Scope.ENROL, Scope.ADMIN]
-    for scope in reach:
-        status = http.request(method, path, headers={"X-Api-Key": keys[scope]}).status_code
-        if reach.index(scope) < reach.index(needed):
-            assert status == 403
-        else:
-            assert status not in (401, 403)
+    guarded = opened(auth="on")
+    wrong = {"X-Api-Key": "cck_0_0"}
+    told = [guarded.http.get("/v1/models", headers=wrong) for _ in range(60)]
+    assert {one.status_code for one in told[:20]} == {401}
+    refused = [one for one in told if one.status_code == 429]
+    assert len(refused) > 20
+    assert refused[0].json()["error"]["code"] == "rate_limited"
+    assert refused[0].headers["Retry-After"] == "1"
+    right = {"X-Api-Key": guarded.service.keys.create("", Scope.READ)}
+    assert guarded.http.get("/v1/models", headers=right).status_code == 200
+
+
+def test_a_service_wide_rate_holds_for_keys_without_one_of_their_own(opened: Callable[..., Opened]) -> None:
+    guarded = opened(auth="on", rate=1000.0)
+    key = {"X-Api-Key": guarded.service.keys.create("", Scope.READ)}
+    assert guarded.http.get("/v1/models", headers=key).headers["RateLimit-Limit"] == "2000"
 
 
 def test_a_page_of_another_origin_is_refused(api: httpx.Client) -> None:

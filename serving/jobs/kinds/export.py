@@ -73,6 +73,7 @@ class Export:
             try:
                 writing.require(claim)
                 put_in_place(beside, path)
+                writing.exported(collection.id, written.faces)
             finally:
                 beside.unlink(missing_ok=True)
             return Settlement([done(item, result)])

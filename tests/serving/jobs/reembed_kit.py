@@ -30,6 +30,7 @@ from serving.jobs.kind import Kind
 from serving.keys import KeyRing
 from serving.local import InProcessTransport
 from serving.metrics import Metrics
+from serving.recorder import Recorder
 from serving.searching import search_stage
 from serving.service import ServedPack, Service, open_pipeline
 from serving.settings import Settings
@@ -92,7 +93,8 @@ class MadeAnalyzer:
             faces = self.judge(image, detections)
             rows = self.embed_crops(self.crops(image, faces))
             whole = [
-                Face(face.detection, face.quality, face.crop, row) for face, row in zip(faces, rows, strict=True)
+                Face(face.detection, face.quality, face.crop, row)
+                for face, row in zip(faces, rows, strict=True)
             ]
             found.append(Analysis(tuple(whole), image.shape[1], image.shape[0]))
         return found
@@ -125,9 +127,7 @@ def two_packs(
     """A service of the made packs, the first one the main one; with the collection `people` where there is none."""
     settings = Settings(home=home, queue=256)
     metrics = Metrics()
-    gallery = Gallery.open(
-        GallerySettings(path=home / "gallery", background=False, database=database)
-    )
+    gallery = Gallery.open(GallerySettings(path=home / "gallery", background=False, database=database))
     if not gallery.collections():
         given = {"keep_crops": True, **collection}
         gallery.create_collection(NewCollection(PEOPLE, OLD, DIMENSION[OLD], **given))
@@ -138,11 +138,12 @@ def two_packs(
         pack=main.pack,
         analyzer=main.analyzer,
         gallery=gallery,
-        keys=KeyRing(home / "keys.json"),
+        keys=KeyRing(gallery.keys),
         cursors=Cursors.open(home / "cursor.secret"),
         pipeline=main.pipeline,
         searches=search_stage(gallery, places=64, threads=2, shared=True, observer=metrics),
         metrics=metrics,
+        recorder=Recorder(gallery),
         others=tuple(others),
     )
     try:
@@ -157,9 +158,7 @@ def http_of(service: Service) -> Iterator[httpx.Client]:
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal())
         transport = InProcessTransport(create_app(service.settings, service), portal)
-        yield stack.enter_context(
-            httpx.Client(base_url="http://localhost", transport=transport, timeout=60)
-        )
+        yield stack.enter_context(httpx.Client(base_url="http://localhost", transport=transport, timeout=60))
 
 
 def template(data: bytes, contract: str) -> NDArray[np.float32]:

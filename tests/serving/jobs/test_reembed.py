@@ -262,14 +262,16 @@ def test_an_older_previous_form_makes_room_where_that_is_asked_for(tmp_path: Pat
         one = NewFace(np.ones(8))
         for lacks in gallery.forms.lacking(PEOPLE, Role.NEXT, [f"p{at}" for at in range(5)]):
             faces = [NewFace(one.embedding, id=face.id) for face in lacks.faces]
-            gallery._write(None, lambda c, p=lacks, f=faces: bring(c, p.person_id, f))
+            gallery._write(None, lambda c, p=lacks, f=faces: bring(c, p.person_id, f), lambda _: [])
         gallery.forms.in_step(PEOPLE, Role.NEXT, revision)
         assert gallery.forms.exchange(PEOPLE, Role.NEXT, lambda _: {})
         assert gallery.forms.exchange(PEOPLE, Role.PREVIOUS, lambda _: {})
         assert "still keeps its previous form, of contract older-0000" in refused(
             service, "reembed", to="new"
         )
-        assert run(service, REEMBED, make(service, REEMBED, to="new", discard_previous=True)).result["switched"]
+        assert run(service, REEMBED, make(service, REEMBED, to="new", discard_previous=True)).result[
+            "switched"
+        ]
         assert [one.contract_id for one in gallery.forms.siblings(PEOPLE)] == [OLD]
         whole_under(service, NEW, 5)
 

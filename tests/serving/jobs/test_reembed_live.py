@@ -1,4 +1,4 @@
-"""A collection changes its contract while clients ask and write through the real application, and while it is killed."""
+"""A collection changes its contract while clients ask and write through the real application, or is killed at it."""
 
 from __future__ import annotations
 
@@ -202,9 +202,7 @@ def test_a_killed_re_embedding_goes_on_and_its_end_is_that_of_one_nothing_happen
         before = held(service)
         job = make(service, REEMBED, to="new")
     chance = random.Random(20260401)
-    kills = [
-        worked_until_killed(tmp_path, job.id, items, chance.uniform(0, 0.05)) for items in (0, 1, 2)
-    ]
+    kills = [worked_until_killed(tmp_path, job.id, items, chance.uniform(0, 0.05)) for items in (0, 1, 2)]
     assert any(kills)
     with two_packs(tmp_path) as service:
         job = run(service, REEMBED, service.gallery.jobs.get(job.id))

@@ -1,0 +1,1 @@
+"""The service under many clients: throughput, overload, memory over hours, and where the time goes."""

@@ -1,0 +1,1 @@
+"""How a collection gets to another model contract: faces embedded again, forms brought in step and exchanged."""
