@@ -8,7 +8,7 @@ import json
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -165,7 +165,9 @@ def take_over(folder: Path, stored: Keys) -> None:
     except FileNotFoundError:
         return
     taken = stored.take_over([_older(row) for row in rows])
-    path.replace(path.with_name(f"{OLDER_FILE}.taken-over"))
+    # Another process may have done the same meanwhile, and have put it aside already.
+    with suppress(FileNotFoundError):
+        path.replace(path.with_name(f"{OLDER_FILE}.taken-over"))
     log.warning("keys.json was taken over into the gallery's store and put aside", keys=taken)
 
 

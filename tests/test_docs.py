@@ -115,6 +115,14 @@ def test_the_guide_to_rekognition_works_as_it_stands(
     assert run_page("docs/rekognition.md", after_the_demo, serve, ".demo", None) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_guide_to_keys_and_audit_works_as_it_stands(
+    after_the_demo: Path, serve: Callable[[str], str]
+) -> None:
+    assert run_page("docs/security.md", after_the_demo, serve, ".demo", None) == 2
+
+
 def test_the_training_guide_works_as_it_stands(tmp_path: Path) -> None:
     code = [text for language, text in examples("docs/training.md") if language == "python"]
     for text in code:

@@ -5,6 +5,7 @@ What an answer says is what Analyzer.analyze says of that photo alone. Opens no 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from faces.image import ImageLimits, accepted_header, decode_pixels
 
 PART = 8
 """Crops of one photo that are embedded as one item. Those beyond wait behind other photos' faces."""
+BEHIND = 2
+"""Crops that a background caller has in line where a run's time grows with its size, as on a CPU."""
 
 
 class Analysing(Protocol):
@@ -165,15 +168,18 @@ class Pipeline:
         return [photo.answer for photo in photos]
 
     def embed_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, S, S, 3) uint8 crops, S the embedder's input -> (N, D) float32 unit rows; for threads that can wait.
+        """(N, S, S, 3) uint8 crops, at least one, S the embedder's input -> (N, D) float32 unit rows.
 
-        What clients wait for goes first. Raises Closed, and what the embedder raises.
+        For threads that can wait: what clients wait for goes first. Raises Closed, and what the embedder raises.
         """
-        parts = [
-            self._embed.submit(crops[start : start + PART], background=True, wait=True)
-            for start in range(0, len(crops), PART)
-        ]
-        return np.concatenate([part.result() for part in parts])
+        rows, begun = [], deque[Future[NDArray[np.float32]]]()
+        # Where a larger run takes longer, clients who share it wait for all of it: a caller then has one part in line.
+        part, in_line = (PART, len(crops)) if self._buckets else (BEHIND, 1)
+        for start in range(0, len(crops), part):
+            if len(begun) == in_line:
+                rows.append(begun.popleft().result())
+            begun.append(self._embed.submit(crops[start : start + part], background=True, wait=True))
+        return np.concatenate([*rows, *(one.result() for one in begun)])
 
     def close(self) -> None:
         """Takes nothing new and returns when everything admitted is answered."""

@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from index.audit import Audit
 from index.audit_records import Action, Wanted
 from index.registers import open_registers
 from serving.access_answers import audit_line
+from serving.access_schemas import AuditLine
 from serving.cli.console import EXIT_NO, Home, Json, err, out, told_errors
 from serving.keys import gallery_settings, read_moment
 from serving.settings import SettingsError, read_settings
@@ -59,14 +59,8 @@ def listing(
     if as_json:
         sys.stdout.writelines(audit_line(one).model_dump_json() + "\n" for one in found)
         return
-    columns = ("line", "at", "actor", "action", "collection", "about", "outcome", "faces", "subject")
-    table = Table(*columns, box=None, header_style="dim")
     for line in map(audit_line, found):
-        at = f"{line.at:%Y-%m-%d %H:%M:%S}"
-        subject = "-" if line.subject is None else line.subject[:12]
-        texts = (line.actor, line.action, line.collection or "-", line.about or "-", line.outcome)
-        table.add_row(str(line.number), at, *map(escape, texts), str(line.faces), subject)
-    out.print(table)
+        out.print(escape(_words(line)), soft_wrap=True)
 
 
 @audit_app.command()
@@ -107,6 +101,14 @@ def verify(
         err.print(f"[red]the audit is damaged:[/red] {escape(verdict.damage)}", soft_wrap=True)
         raise typer.Exit(EXIT_NO)
     err.print(f"{verdict.number} lines, each as it was written", soft_wrap=True)
+
+
+def _words(line: AuditLine) -> str:
+    who, did = f"{line.actor:<8}", f"{line.action:<17} {line.outcome:<9}"
+    subject = None if line.subject is None else f"person {line.subject[:12]}"
+    faces = f"faces {line.faces}" if line.faces else None
+    to = (line.collection, subject, line.about, faces, None if line.job is None else f"job {line.job}")
+    return f"{line.number:>7} {line.at:%Y-%m-%d %H:%M:%S} {who} {did} " + ", ".join(filter(None, to))
 
 
 @contextmanager

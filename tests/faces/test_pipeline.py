@@ -308,3 +308,33 @@ def test_what_follows_an_answer_is_called_once_for_each_photo() -> None:
     wait_for(futures, LIMIT)
     pipeline.close()
     assert sorted(map(id, ended)) == sorted(map(id, futures))
+
+
+@pytest.mark.parametrize("buckets", [(), (1, 2, 4, 8)])
+def test_crops_embedded_behind_photos_are_what_the_analyzer_makes_of_them(
+    analyzer: Analyzer, buckets: tuple[int, ...]
+) -> None:
+    (faces,) = analyzer.analyze([att(3, 1)], embed=EmbedWhat.NONE)
+    (others,) = analyzer.analyze([att(4, 1)], embed=EmbedWhat.NONE)
+    crops = np.stack([faces.faces[0].crop, others.faces[0].crop] * 5 + [faces.faces[0].crop])
+    pipeline = Pipeline(analyzer, ImageLimits(), PipelineSettings(buckets=buckets, batch=8, threads=1))
+    found = pipeline.embed_crops(crops)
+    pipeline.close()
+    assert np.abs(found - analyzer.embed_crops(crops)).max() <= 1e-5
+    with pytest.raises(Closed):
+        pipeline.embed_crops(crops)
+
+
+def test_a_pipeline_beside_another_shares_its_places() -> None:
+    one, other = FakeAnalyzer(), FakeAnalyzer()
+    first = opened(one, queue=1)
+    second = Pipeline(other, ImageLimits(), PipelineSettings(queue=9, buckets=()), beside=first)
+    first.admission.enter()
+    with pytest.raises(QueueFull):
+        second.submit(flat(1))
+    first.admission.leave()
+    assert len(second.submit(flat(1)).result(LIMIT).faces) == 1
+    first.close()
+    with pytest.raises(Closed):
+        second.submit(flat(1))
+    second.close()

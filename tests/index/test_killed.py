@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from index.audit_records import Wanted
 from index.gallery import Gallery, GallerySettings
 from index.records import NewCollection
 from tests.index.conftest import BOTH_STORES
@@ -64,11 +65,22 @@ def check(folder: Path, database: str | None, lines: list[str], kept: set[str]) 
         collection = gallery.collection("c")
         assert collection.persons == len(persons)
         assert collection.faces == sum(person.faces for person in persons.values())
+        check_audit(gallery, collection.faces)
         if database is None:
             check_file(gallery)
         assert not unsure & kept
         # What was not acknowledged may be there as a whole: from now on it has to stay.
         kept.update(persons)
+
+
+def check_audit(gallery: Gallery, faces: int) -> None:
+    """Every write that is there has its line, and no line is of a write that is not."""
+    assert gallery.audit.verify().damage is None
+    counted = {"enrol": 0, "delete_person": 0, "delete_face": 0}
+    for line in gallery.audit.lines(Wanted(collection="c")):
+        if line.action in counted:
+            counted[line.action] += line.faces
+    assert counted["enrol"] - counted["delete_person"] - counted["delete_face"] == faces
 
 
 def check_file(gallery: Gallery) -> None:

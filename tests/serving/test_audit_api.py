@@ -184,7 +184,7 @@ def test_the_command_lists_writes_out_and_checks(opened: Callable[..., Opened], 
     run = CliRunner()
     listed = run.invoke(app, ["audit", "list", "--json", *home])
     assert json.loads(listed.stdout)["action"] == "create_collection"
-    assert "create_co" in run.invoke(app, ["audit", "list", *home]).stdout
+    assert "create_collection" in run.invoke(app, ["audit", "list", *home]).stdout
     assert len(run.invoke(app, ["audit", "export", *home]).stdout.splitlines()) == 1
     assert run.invoke(app, ["audit", "export", "--action", "enrol", *home]).stdout == ""
     checked = run.invoke(app, ["audit", "verify", *home])

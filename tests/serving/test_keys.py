@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.errors import InvalidRecord
+from index.errors import InvalidRecord, StoreUnavailable
+from index.key_records import StoredKey
 from index.registers import open_registers
 from serving import keys as keys_module
 from serving.cursors import Cursors
@@ -58,6 +59,24 @@ def test_a_key_revoked_by_another_process_is_refused_within_a_second(
         assert serving.find(text) is None
         assert serving.all() == []
         assert not operator.revoke(key.id)
+
+
+def test_no_key_is_accepted_for_longer_than_a_second_while_the_store_is_away(
+    ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(keys_module, "monotonic", lambda: now)
+    text = ring.create("door", Scope.READ)
+
+    def away() -> list[StoredKey]:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(ring._stored, "valid", away)
+    now += 0.9
+    assert ring.find(text) is not None
+    now += 0.1
+    with pytest.raises(StoreUnavailable):
+        ring.find(text)
 
 
 def test_a_key_is_refused_from_the_moment_it_expires(ring: KeyRing) -> None:
