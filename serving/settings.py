@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         ge=0,
         le=256,
         description="Most faces or images of different requests in one run of a model; 1 shares no runs; "
-        "0 takes 8 on a CPU, where more gains nothing, and 32 on a GPU.",
+        "0 takes 4 on a CPU, whose caches hold no more, and 32 on a GPU.",
     )
     concurrency: int = Field(
         default=2,
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     @property
     def largest_batch(self) -> int:
         """`batch`, or where that is 0 what suits the provider."""
-        return self.batch or (8 if self.provider == "cpu" else 32)
+        return self.batch or (4 if self.provider == "cpu" else 32)
 
     @property
     def run_threads(self) -> int:
