@@ -10,8 +10,6 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from faces.cpu_graph import faster
-
 Provider = Literal["cpu", "cuda"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -82,5 +80,7 @@ class Session:
 
 def _model(path: Path, provider: Provider) -> str | bytes:
     """What ONNX Runtime loads: the file, or its graph as this processor runs it faster."""
+    from faces.cpu_graph import faster  # onnx, which commands that load no model never need
+
     rewritten = faster(path) if provider == "cpu" and platform.machine() in _BLOCKING_MACHINES else None
     return rewritten or str(path)

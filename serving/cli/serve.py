@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from serving.allocator import share_pools
 from serving.cli.console import EXIT_ERROR, AlsoPack, Home, Pack, tell_error, told_errors
 from serving.logs import start_logging
 from serving.settings import Settings, read_settings
@@ -43,6 +44,7 @@ def run(settings: Settings) -> None:
     """Opens the service and serves until SIGINT or SIGTERM; the gallery is closed in order."""
     from serving.app import create_app
 
+    share_pools()
     with _listen(settings) as listener:
         app = create_app(settings)
         config = uvicorn.Config(

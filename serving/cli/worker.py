@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from serving.allocator import share_pools
 from serving.cli.console import AlsoPack, Home, Pack, told_errors
 from serving.logs import start_logging
 from serving.settings import Settings, read_settings
@@ -38,6 +39,7 @@ def run(settings: Settings, threads: int) -> None:
     from serving.jobs.worker import Worker
     from serving.service import Service
 
+    share_pools()
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())

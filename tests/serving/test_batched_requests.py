@@ -196,6 +196,12 @@ def test_requests_that_wait_for_their_collection_count_as_here(
     assert identify().status_code == 200
 
 
+def test_runs_that_may_be_at_work_together_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 9)
+    assert [Settings(concurrency=runs).run_threads for runs in (1, 2, 4, 20)] == [9, 4, 2, 1]
+    assert Settings(concurrency=2, threads=3).run_threads == 3
+
+
 def test_a_photo_that_waits_too_long_is_a_429_and_counted(held: Callable[..., HeldService], att: Att) -> None:
     here = held(deadline=1e-6)
     here.analyzer.go.set()
