@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from serving.cli.ask import detect, identify, verify
-from serving.cli.audit import audit_app
 from serving.cli.demo import demo
 from serving.cli.enroll import enroll
-from serving.cli.evaluate_later import evaluate_later
 from serving.cli.jobs import jobs_app
-from serving.cli.keys import keys_app
+from serving.cli.later import later
 from serving.cli.models import models_app
 from serving.cli.serve import serve
 from serving.cli.worker import worker
@@ -26,10 +24,14 @@ app = typer.Typer(
 )
 for command in (serve, worker, enroll, identify, verify, detect, demo):
     app.command()(command)
-app.add_typer(evaluate_later, name="evaluate")
+EVALUATE = "Measure a model pack, or anybody's embeddings, by a public protocol or on data of your own."
+KEYS = "API keys of the service on this machine."
+AUDIT = "What was done, to whom, by which key; docs/security.md."
+
+app.add_typer(later("serving.cli.evaluate", "evaluate_app", EVALUATE), name="evaluate")
 app.add_typer(models_app, name="models")
-app.add_typer(keys_app, name="keys")
-app.add_typer(audit_app, name="audit")
+app.add_typer(later("serving.cli.keys", "keys_app", KEYS), name="keys")
+app.add_typer(later("serving.cli.audit", "audit_app", AUDIT), name="audit")
 app.add_typer(jobs_app, name="jobs")
 for entry in sorted(entry_points(group="cocircle.commands"), key=lambda entry: entry.name):
     found = entry.load()
