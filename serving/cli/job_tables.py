@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from serving.cli.console import out, print_json
 from serving.job_schemas import ItemOut, JobOut
@@ -41,7 +41,9 @@ def show_jobs(jobs: Iterable[JobOut], *, as_json: bool) -> None:
     if as_json:
         _lines(jobs)
         return
-    table = Table("job", "kind", "collection", "state", "items", "made", box=None, header_style="dim")
+    # An id that is cut short is of no use to copy.
+    job_column = Column("job", no_wrap=True, min_width=32)
+    table = Table(job_column, "kind", "collection", "state", "items", "made", box=None, header_style="dim")
     for job in jobs:
         made = f"{job.created_at:%Y-%m-%d %H:%M}"
         table.add_row(

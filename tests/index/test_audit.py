@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -291,7 +292,8 @@ def test_a_person_stands_as_a_digest_that_only_the_salt_and_the_id_make(
     gallery.delete_person("c", "ada")
     found = lines(gallery, collection="c", person="ada")
     assert [line.action for line in found] == ["enrol", "delete_person"]
-    assert not any("ada" in str(value) for line in lines(gallery) for value in vars(line).values())
+    told = [str(value) for line in lines(gallery) for value in vars(line).values()]
+    assert not any("ada" in re.sub(r"[0-9a-f]{32,}", "", text) for text in told)
     assert lines(gallery, collection="d", person="ada") == []
     salt = tmp_path / "gallery" / "audit.salt"
     assert salt.stat().st_mode & 0o777 == 0o600

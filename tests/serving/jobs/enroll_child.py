@@ -71,14 +71,14 @@ def work_on_a_full_disk(service: Service, job: str) -> None:
     worker.stop()
 
 
-def command(home: Path, source: str) -> None:
+def command(home: Path, source: str, seconds_a_batch: float) -> None:
     """`cocircle enroll SOURCE -c people --json`, with a made model."""
     from serving.cli import app
 
     opened: list[AbstractContextManager[Service]] = []
 
     def open_made(_: Settings) -> Service:
-        opened.append(made_service(home, MadeAnalyzer(SECONDS_A_BATCH)))
+        opened.append(made_service(home, MadeAnalyzer(seconds_a_batch)))
         return opened[0].__enter__()
 
     Service.open = open_made  # type: ignore[method-assign, assignment]
@@ -87,8 +87,8 @@ def command(home: Path, source: str) -> None:
 
 def main(home: Path, mode: str, what: str) -> None:
     start_logging("error")
-    if mode == "command":
-        command(home, what)
+    if mode in ("command", "slowly"):
+        command(home, what, SECONDS_A_BATCH if mode == "command" else 20 * SECONDS_A_BATCH)
     elif mode == "work-real":
         service = Service.open(Settings(home=home, threads=1))
         work(service, what)

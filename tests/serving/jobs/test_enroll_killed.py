@@ -90,13 +90,12 @@ def waiting_job(home: Path, people: Path) -> str:
         return gallery.jobs.create(NewJob("enroll", "people", options=options.model_dump(mode="json"))).id
 
 
-def half_way(home: Path) -> None:
-    """Returns when the only job has settled items."""
-    until = monotonic() + 30
-    with Gallery.open(GallerySettings(path=home / "gallery", background=False)) as gallery:
-        while not any(job.settled for job in gallery.jobs.page()):
-            assert monotonic() < until
-            gallery.jobs.wait(0.02)
+def half_way(gallery: Gallery) -> None:
+    """Returns when the only job has settled items. Asks a gallery that is open already: opening one takes a while."""
+    until = monotonic() + 60
+    while not any(job.settled for job in gallery.jobs.page()):
+        assert monotonic() < until
+        gallery.jobs.wait(0.01)
 
 
 def check_end(home: Path, job: str, expected: dict[str, Any], attempts: int = 1) -> None:
@@ -153,8 +152,8 @@ def test_an_interrupted_command_says_how_to_go_on_and_the_same_command_goes_on(
     tmp_path: Path, people: Path, undisturbed: dict[str, Any]
 ) -> None:
     home = tmp_path / "home"
-    with made_service(home), child(home, "command", people) as process:
-        half_way(home)
+    with made_service(home) as service, child(home, "slowly", people) as process:
+        half_way(service.gallery)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
