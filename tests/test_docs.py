@@ -92,7 +92,7 @@ def run_page(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_readme_works_as_it_stands(after_the_demo: Path, serve: Callable[[str], str]) -> None:
-    assert run_page("README.md", after_the_demo, serve, ".demo/mine", "cocircle serve") == 8
+    assert run_page("README.md", after_the_demo, serve, ".demo/mine", "cocircle serve") == 9
 
 
 @pytest.mark.slow
