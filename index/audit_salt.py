@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
+from index.private_file import SECRET_BYTES, secret_of
+
 FILE = "audit.salt"
-LENGTH = 32
 
 
 def open_salt(folder: Path) -> bytes:
@@ -16,30 +15,9 @@ def open_salt(folder: Path) -> bytes:
     Raises ValueError where the file is not of that length.
     """
     path = folder / FILE
-    if not path.exists():
-        _make_once(path)
-    salt = path.read_bytes()
-    if len(salt) != LENGTH:
+    salt = secret_of(path)
+    if len(salt) != SECRET_BYTES:
         raise ValueError(
-            f"{path} has {len(salt)} bytes, it must have {LENGTH}; put back its copy of the backup"
+            f"{path} has {len(salt)} bytes, it must have {SECRET_BYTES}; put back its copy of the backup"
         )
     return salt
-
-
-def _make_once(path: Path) -> None:
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(LENGTH))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(beside, path)
-    except FileExistsError:
-        pass
-    finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection, and_
+from sqlalchemy import ColumnElement, Connection, and_
 
 from index.audit import Audit
 from index.audit_records import Action, Note
@@ -155,17 +155,17 @@ class Jobs:
     def claim_plan(self, suits: Suits = _any, worker: str = "") -> Claim | None:
         """A job that waits to be planned."""
         waiting = table.c.state == str(JobState.WAITING)
-        return self._claim(lambda c: jobs.claim_whole(c, waiting, suits, worker))
+        return self._claim(waiting, lambda c: jobs.claim_whole(c, waiting, suits, worker))
 
     def claim_items(self, most: Callable[[Job], int], worker: str = "") -> Claim | None:
         """Items of one job, as many as `most` says of it; 0 where this worker cannot do it. Jobs take turns."""
-        return self._claim(lambda c: job_items.claim(c, most, worker))
+        return self._claim(jobs.ACTIVE_JOBS, lambda c: job_items.claim(c, most, worker))
 
     def claim_finish(self, suits: Suits = _any, worker: str = "") -> Claim | None:
         """A job of which every item is settled."""
         settled = table.c.done + table.c.rejected + table.c.failed
         wanted = and_(table.c.state == str(JobState.RUNNING), settled >= table.c.total)
-        return self._claim(lambda c: jobs.claim_whole(c, wanted, suits, worker))
+        return self._claim(wanted, lambda c: jobs.claim_whole(c, wanted, suits, worker))
 
     def release(self, worker: str) -> None:
         """Frees at once what a process held that is known to be dead; its leases would end later by themselves."""
@@ -222,9 +222,9 @@ class Jobs:
         with self._store.read() as connection:
             return ask(connection)
 
-    def _claim(self, take: Callable[[Connection], Claim | None]) -> Claim | None:
-        # Idle workers ask all the time, and a claim takes a turn among the writers.
-        return self._work(take) if self._read(jobs.any_active) else None
+    def _claim(self, wanted: ColumnElement[bool], take: Callable[[Connection], Claim | None]) -> Claim | None:
+        # Workers ask all the time, and a claim takes a turn among the writers: first it is seen that there is one.
+        return self._work(take) if self._read(lambda c: jobs.is_any(c, wanted)) else None
 
     def _work(self, take: Callable[[Connection], T]) -> T:
         with self._store.work() as connection:

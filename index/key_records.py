@@ -13,6 +13,7 @@ class StoredKey:
     """A key as it is stored. scope: a word of the service's own. hash: SHA-256 of the whole key, hex.
 
     collections: names, and prefixes that end in `*`; None is all. rate: requests a second, None is the service's own.
+    used_at: known to a minute.
     """
 
     id: str

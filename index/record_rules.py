@@ -84,14 +84,7 @@ def metadata_text(metadata: Metadata, what: str) -> str:
         raise InvalidRecord(f"{what} must be a JSON object, got {type(metadata).__name__}")
     if not metadata:
         return "{}"
-    try:
-        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = len(text.encode())
-    except (TypeError, ValueError) as error:
-        raise InvalidRecord(f"{what} cannot be written as JSON: {error}") from error
-    if size > METADATA_BYTES:
-        raise InvalidRecord(f"{what} takes {size} bytes as JSON, at most {METADATA_BYTES} are stored")
-    return text
+    return _json(metadata, what, METADATA_BYTES)
 
 
 def check_item(new: NewItem) -> None:
@@ -104,20 +97,24 @@ def check_item(new: NewItem) -> None:
 
 def values_text(values: Values, what: str) -> str:
     """JSON text of an object of our own. Raises InvalidRecord when it is over 256 KiB or cannot be written down."""
-    try:
-        text = json.dumps(dict(values), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = len(text.encode())
-    except (TypeError, ValueError) as error:
-        raise InvalidRecord(f"{what} cannot be written as JSON: {error}") from error
-    if size > VALUES_BYTES:
-        raise InvalidRecord(f"{what} takes {size} bytes as JSON, at most {VALUES_BYTES} are stored")
-    return text
+    return _json(values, what, VALUES_BYTES)
 
 
 def metadata_object(text: str) -> dict[str, Any]:
     """The stored JSON text as an object."""
     value: dict[str, Any] = json.loads(text)
     return value
+
+
+def _json(values: Values, what: str, most: int) -> str:
+    try:
+        text = json.dumps(dict(values), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(f"{what} cannot be written as JSON: {error}") from error
+    if size > most:
+        raise InvalidRecord(f"{what} takes {size} bytes as JSON, at most {most} are stored")
+    return text
 
 
 def _encodable(text: str) -> bool:

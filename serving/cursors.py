@@ -7,11 +7,10 @@ import binascii
 import hashlib
 import hmac
 import json
-import secrets
 from pathlib import Path
 
+from index.private_file import secret_of
 from serving.errors import invalid_request
-from serving.files import write_privately
 
 SIGNATURE_BYTES = 16
 
@@ -25,9 +24,7 @@ class Cursors:
     @classmethod
     def open(cls, path: Path) -> Cursors:
         """Takes the secret of `path`, made at first use."""
-        if not path.exists():
-            write_privately(path, secrets.token_bytes(32))
-        return cls(path.read_bytes())
+        return cls(secret_of(path))
 
     def sign(self, listing: str, after: str) -> str:
         """The cursor of the page that follows `after`."""

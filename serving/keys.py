@@ -49,23 +49,13 @@ REACH = {
 
 
 @dataclass(frozen=True)
-class Key:
-    """A key without its secret. hash: SHA-256 of the whole key, hex.
+class Key(StoredKey):
+    """A stored key whose scope is one of the service's.
 
     A fast hash is enough: the secret has 256 random bits, so there is nothing to guess.
-    collections: names and prefixes (`team-*`) it is granted, None for all. rate: requests a second, None for the
-    service's own setting. used_at: known to a minute.
     """
 
-    id: str
-    name: str
     scope: Scope
-    hash: str
-    created_at: datetime
-    collections: tuple[str, ...] | None = None
-    rate: float | None = None
-    expires_at: datetime | None = None
-    used_at: datetime | None = None
 
     def allows(self, scope: Scope) -> bool:
         """True when this key may do what needs `scope`."""

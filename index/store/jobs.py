@@ -20,6 +20,8 @@ LEASE = 60_000_000
 CLAIMED_AT_MOST = 5
 """Claims after which work that never ends is given up: it may be what kills its workers."""
 KIND_LENGTH = 32
+ACTIVE_JOBS = jobs.c.state.in_([str(state) for state in ACTIVE])
+"""Jobs that may have work."""
 
 
 def create(connection: Connection, new: NewJob) -> Job:
@@ -111,15 +113,13 @@ def release(connection: Connection, worker: str) -> None:
 
 def active(connection: Connection) -> list[Row[Any]]:
     """Jobs that may have work, the one that waited longest first."""
-    states = [str(state) for state in ACTIVE]
-    query = select(jobs).where(jobs.c.state.in_(states)).order_by(jobs.c.claimed_at, jobs.c.key)
+    query = select(jobs).where(ACTIVE_JOBS).order_by(jobs.c.claimed_at, jobs.c.key)
     return list(connection.execute(query))
 
 
-def any_active(connection: Connection) -> bool:
-    """Whether there is a job that may have work."""
-    states = [str(state) for state in ACTIVE]
-    return connection.execute(select(jobs.c.key).where(jobs.c.state.in_(states)).limit(1)).first() is not None
+def is_any(connection: Connection, wanted: ColumnElement[bool]) -> bool:
+    """Whether there is a job like this, held or not."""
+    return connection.execute(select(jobs.c.key).where(wanted).limit(1)).first() is not None
 
 
 def still_active(connection: Connection, found: Row[Any]) -> bool:
@@ -290,8 +290,7 @@ def _remove(connection: Connection, which: ColumnElement[bool]) -> None:
 def unsettled(connection: Connection) -> list[tuple[str, str, int]]:
     """(kind, state, items to be settled) of the jobs that have not ended, by kind and state."""
     left = func.sum(jobs.c.total - jobs.c.done - jobs.c.rejected - jobs.c.failed)
-    states = [str(state) for state in ACTIVE]
-    query = select(jobs.c.kind, jobs.c.state, left).where(jobs.c.state.in_(states))
+    query = select(jobs.c.kind, jobs.c.state, left).where(ACTIVE_JOBS)
     found = connection.execute(query.group_by(jobs.c.kind, jobs.c.state))
     return [(kind, state, int(items)) for kind, state, items in found]
 

@@ -65,6 +65,17 @@ class Kind(Protocol):
         ...
 
 
+class OfCollection:
+    """What kinds have in common that any process can do: they need a collection, no file and no served pack."""
+
+    needs_collection = True
+    local: frozenset[str] = frozenset()
+
+    def suits(self, service: Service, job: Job) -> bool:
+        """See Kind.suits."""
+        return True
+
+
 @runtime_checkable
 class Checked(Protocol):
     """A kind that can say, when a job is asked for, that it could not begin."""

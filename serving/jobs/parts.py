@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from index.carried import Span
 from index.gallery import Gallery
@@ -26,8 +27,7 @@ def span_items(service: Service, job: Job, size: int) -> Iterator[Sequence[NewIt
     """Every part of the job's collection as an item, some at a time; the same ones again after a crash."""
     with service.gallery.reading() as reading:
         spans = reading.spans(collection_of(job), size)
-    for start in range(0, len(spans), LISTED_AT_ONCE):
-        yield [_item(span) for span in spans[start : start + LISTED_AT_ONCE]]
+    return some_at_a_time(map(_item, spans))
 
 
 def _item(span: Span) -> NewItem:
@@ -44,12 +44,27 @@ def done(item: Item, result: Values) -> Outcome:
     return Outcome(item.key, ItemState.DONE, result=result)
 
 
-def records(gallery: Gallery, job: str) -> Iterator[ItemRecord]:
-    """Every item of a job, read in pages."""
+def records(gallery: Gallery, job: str, state: ItemState | None = None) -> Iterator[ItemRecord]:
+    """Every item of a job, or those of one state, read in pages."""
     after: int | None = None
-    while page := gallery.jobs.items(job, after=after, limit=LISTED_AT_ONCE):
+    while page := gallery.jobs.items(job, after=after, limit=LISTED_AT_ONCE, state=state):
         yield from page
         after = page[-1].key
+
+
+def findings_of(gallery: Gallery, job: str) -> Iterator[Values]:
+    """Everything that a job found, read in pages."""
+    after: int | None = None
+    while page := gallery.jobs.findings(job, after=after, limit=LISTED_AT_ONCE):
+        yield from (one.body for one in page)
+        after = page[-1].key
+
+
+def some_at_a_time(items: Iterable[NewItem]) -> Iterator[Sequence[NewItem]]:
+    """LISTED_AT_ONCE of them; of those with one key among these, the last."""
+    rest = iter(items)
+    while part := {item.item: item for item in islice(rest, LISTED_AT_ONCE)}:
+        yield list(part.values())
 
 
 def totals(gallery: Gallery, job: str) -> Counter[str]:

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import islice
 from typing import Annotated
 
 import numpy as np
@@ -26,7 +25,7 @@ from index.writing import Writing
 from serving.enrolment import QualityGate
 from serving.jobs.clusters import Alike, alike_pairs
 from serving.jobs.kind import JobFailure
-from serving.jobs.parts import LISTED_AT_ONCE, collection_of, done
+from serving.jobs.parts import collection_of, done, some_at_a_time
 from serving.jobs.sources.folder import Folder
 from serving.jobs.sources.source import SourceError, Trouble, Unfit
 from serving.jobs.sources.tar import Tar
@@ -61,8 +60,7 @@ def listed(source: Folder | Tar | Uploads) -> Iterator[Sequence[NewItem]]:
     """Photos of a source as items, some at a time. Raises JobFailure."""
     try:
         items = (NewItem(one.item, {**one.where, "invalid": one.invalid}) for one in source.listing())
-        while part := {item.item: item for item in islice(items, LISTED_AT_ONCE)}:
-            yield list(part.values())
+        yield from some_at_a_time(items)
     except SourceError as error:
         raise JobFailure(str(error)) from error
 

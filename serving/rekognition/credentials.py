@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
 import re
-import secrets
 from pathlib import Path
 
-from serving.files import write_privately
+from index.private_file import secret_of
 from serving.keys import Key, KeyRing
 
 FILE = "rekognition.secret"
@@ -27,10 +25,7 @@ class Credentials:
     @classmethod
     def open(cls, folder: Path) -> Credentials:
         """Takes the master secret of a data folder, made at first use."""
-        path = folder / FILE
-        if not path.exists():
-            _make_once(path, secrets.token_bytes(32))
-        return cls(path.read_bytes())
+        return cls(secret_of(folder / FILE))
 
     def secret(self, key: Key) -> str:
         """The secret access key. It is bound to the key's hash: a later key of the same id has another."""
@@ -47,15 +42,3 @@ def find_key(keys: KeyRing, access_key: str) -> Key | None:
     """The key of an access key id, None where there is none, or no longer."""
     found = _ACCESS_KEY_ID.fullmatch(access_key)
     return None if found is None else keys.get(found[1].lower())
-
-
-def _make_once(path: Path, data: bytes) -> None:
-    """Of processes that make it at once, the first one's stays."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    write_privately(beside, data)
-    try:
-        os.link(beside, path)
-    except FileExistsError:
-        pass
-    finally:
-        beside.unlink()

@@ -19,7 +19,7 @@ from index.job_records import Claim, Job, NewItem, Values
 from index.reading import PersonRows, Reading
 from index.records import Fusion
 from index.store.persons import AT_ONCE
-from serving.jobs.kind import JobFailure, Options, Write
+from serving.jobs.kind import JobFailure, OfCollection, Options, Write
 from serving.jobs.likeness import scale_of
 from serving.jobs.parts import collection_of
 from serving.service import Service
@@ -44,18 +44,12 @@ class CalibrateOptions(Options):
     seed: int = Field(default=0, ge=0, lt=2**32, description="Of the sample, where there are more.")
 
 
-class Calibrate:
+class Calibrate(OfCollection):
     """See docs/job-kinds.md."""
 
     name = "calibrate"
     batch = 1
     options: type[Options] = CalibrateOptions
-    needs_collection = True
-    local: frozenset[str] = frozenset()
-
-    def suits(self, service: Service, job: Job) -> bool:
-        """See Kind.suits."""
-        return True
 
     def plan(self, service: Service, job: Job) -> Iterator[Sequence[NewItem]]:
         """See Kind.plan. One measurement of one moment: it has no items, and `finish` does it."""

@@ -9,10 +9,10 @@ from typing import Any
 from index.job_records import Claim, Item, Job, NewItem, Outcome, Values
 from index.writing import Settlement, Writing
 from serving.jobs.groups import Groups
-from serving.jobs.kind import Options, Write
+from serving.jobs.kind import OfCollection, Options, Write
 from serving.jobs.likeness import DEFAULT_FMR, Likeness, scale_of, score, suits
 from serving.jobs.neighbours import near
-from serving.jobs.parts import LISTED_AT_ONCE, collection_of, done, span_items, span_of, totals
+from serving.jobs.parts import collection_of, done, findings_of, span_items, span_of, totals
 from serving.scoring import Scale
 from serving.service import Service
 
@@ -20,14 +20,12 @@ SPAN = 100
 COPIES = "copies"
 
 
-class Dedup:
+class Dedup(OfCollection):
     """See docs/job-kinds.md. Options: how alike. Findings: pairs `a` < `b`, each once."""
 
     name = "dedup"
     batch = 16
     options: type[Options] = Likeness
-    needs_collection = True
-    local: frozenset[str] = frozenset()
 
     def suits(self, service: Service, job: Job) -> bool:
         """See Kind.suits."""
@@ -66,11 +64,8 @@ class Dedup:
         options = Likeness.model_validate(job.options)
         threshold = options.cosine(scale)
         groups = Groups()
-        after: int | None = None
-        while page := service.gallery.jobs.findings(job.id, after=after, limit=LISTED_AT_ONCE):
-            for finding in page:
-                groups.join(finding.body["a"], finding.body["b"])
-            after = page[-1].key
+        for pair in findings_of(service.gallery, job.id):
+            groups.join(pair["a"], pair["b"])
         counted = totals(service.gallery, job.id)
         compared = counted["compared"]
         rate = scale.rate(threshold)

@@ -10,7 +10,7 @@ from pydantic import Field
 from index.job_records import Claim, Job, NewItem, Values
 from index.records import Role, Sibling
 from index.writing import Settlement
-from serving.jobs.kind import JobFailure, Options, Write
+from serving.jobs.kind import JobFailure, OfCollection, Options, Write
 from serving.jobs.parts import collection_of, done, records
 from serving.jobs.reembedding.discarding import discard
 from serving.service import Service
@@ -24,22 +24,16 @@ class DiscardOptions(Options):
     )
 
 
-class Discard:
+class Discard(OfCollection):
     """See docs/jobs.md. Its one item remembers the form's contract, so that a repeated end removes no other form."""
 
     name = "discard"
     batch = 1
     options: type[Options] = DiscardOptions
-    needs_collection = True
-    local: frozenset[str] = frozenset()
 
     def check(self, service: Service, collection: str, options: Mapping[str, Any]) -> None:
         """Raises JobFailure where there is no such form."""
         _form(service, collection, DiscardOptions.model_validate(options))
-
-    def suits(self, service: Service, job: Job) -> bool:
-        """See Kind.suits."""
-        return True
 
     def plan(self, service: Service, job: Job) -> Iterator[Sequence[NewItem]]:
         """See Kind.plan."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import islice
 
 from index.errors import UnknownCollection
 from index.job_records import Claim, ItemState, Job, NewItem, Values
@@ -13,12 +12,10 @@ from serving.jobs.enrolling import photos, templates
 from serving.jobs.enrolling.options import EnrollOptions
 from serving.jobs.enrolling.samples import write
 from serving.jobs.kind import JobFailure, Options, Write
+from serving.jobs.parts import records, some_at_a_time
 from serving.jobs.sources.source import Listed, SourceError
 from serving.jobs.sources.templates import Templates
 from serving.service import Service
-
-LISTED_AT_ONCE = 1000
-COUNTED_AT_ONCE = 1000
 
 
 class Enroll:
@@ -49,9 +46,7 @@ class Enroll:
         if isinstance(options.source, Templates):
             templates.contract(options, options.source)
         try:
-            listed = options.source.listing()
-            while part := {item.item: item for item in map(_item, islice(listed, LISTED_AT_ONCE))}:
-                yield list(part.values())
+            yield from some_at_a_time(map(_item, options.source.listing()))
         except SourceError as error:
             raise JobFailure(str(error)) from error
 
@@ -106,11 +101,8 @@ def _counted(service: Service, job: Job) -> tuple[int, int, int]:
     """Photos enrolled, photos that were there already, and persons with one of either."""
     enrolled = already = 0
     persons: set[str] = set()
-    after = None
-    while page := service.gallery.jobs.items(job.id, after, COUNTED_AT_ONCE, ItemState.DONE):
-        after = page[-1].key
-        for item in page:
-            already += bool(item.result.get("already"))
-            enrolled += not item.result.get("already")
-            persons.add(str(item.result["person"]))
+    for item in records(service.gallery, job.id, ItemState.DONE):
+        already += bool(item.result.get("already"))
+        enrolled += not item.result.get("already")
+        persons.add(str(item.result["person"]))
     return enrolled, already, len(persons)

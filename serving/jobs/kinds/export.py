@@ -16,7 +16,7 @@ from index.reading import Reading
 from index.writing import Settlement, Writing
 from serving.jobs.exported import header_of
 from serving.jobs.exported_file import put_in_place, remove_halves, write_beside
-from serving.jobs.kind import JobFailure, Options, Write
+from serving.jobs.kind import JobFailure, OfCollection, Options, Write
 from serving.jobs.parts import collection_of, done, records
 from serving.jobs.results import FOLDER
 from serving.service import Service
@@ -31,18 +31,12 @@ class ExportOptions(Options):
     crops: bool = Field(default=True, description="Whether kept crops go along, which re-embedding needs.")
 
 
-class Export:
+class Export(OfCollection):
     """See docs/job-kinds.md. One item, one file, one read transaction: an attempt that is interrupted begins anew."""
 
     name = "export"
     batch = 1
     options: type[Options] = ExportOptions
-    needs_collection = True
-    local: frozenset[str] = frozenset()
-
-    def suits(self, service: Service, job: Job) -> bool:
-        """See Kind.suits."""
-        return True
 
     def plan(self, service: Service, job: Job) -> Iterator[Sequence[NewItem]]:
         """See Kind.plan."""

@@ -12,7 +12,7 @@ from index.carried import Purged, Span
 from index.job_records import Claim, Job, NewItem, Values
 from index.store import clock
 from index.writing import Settlement, Writing
-from serving.jobs.kind import Options, Write
+from serving.jobs.kind import OfCollection, Options, Write
 from serving.jobs.parts import collection_of, done, span_items, span_of, totals
 from serving.service import Service
 
@@ -32,18 +32,12 @@ class PurgeOptions(Options):
     dry_run: bool = Field(default=False, description="Only counts.")
 
 
-class Purge:
+class Purge(OfCollection):
     """See docs/job-kinds.md."""
 
     name = "purge"
     batch = 4
     options: type[Options] = PurgeOptions
-    needs_collection = True
-    local: frozenset[str] = frozenset()
-
-    def suits(self, service: Service, job: Job) -> bool:
-        """See Kind.suits."""
-        return True
 
     def plan(self, service: Service, job: Job) -> Iterator[Sequence[NewItem]]:
         """See Kind.plan."""

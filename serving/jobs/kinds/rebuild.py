@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from index.job_records import Claim, Job, NewItem, Values
 from index.writing import Settlement, Writing
-from serving.jobs.kind import Options, Write
+from serving.jobs.kind import OfCollection, Options, Write
 from serving.jobs.parts import collection_of, done
 from serving.service import Service
 
@@ -15,18 +15,12 @@ class RebuildOptions(Options):
     """None."""
 
 
-class Rebuild:
+class Rebuild(OfCollection):
     """See docs/job-kinds.md."""
 
     name = "rebuild"
     batch = 1
     options: type[Options] = RebuildOptions
-    needs_collection = True
-    local: frozenset[str] = frozenset()
-
-    def suits(self, service: Service, job: Job) -> bool:
-        """See Kind.suits."""
-        return True
 
     def plan(self, service: Service, job: Job) -> Iterator[Sequence[NewItem]]:
         """See Kind.plan."""

@@ -15,7 +15,7 @@ from index.job_records import Claim, Item, ItemState, Job, NewItem, Outcome, Val
 from index.records import Collection, Lacking, NewFace, Role
 from index.writing import Settlement, Writing
 from serving.jobs.kind import JobFailure, Options, Write
-from serving.jobs.parts import collection_of, done, span_of
+from serving.jobs.parts import collection_of, done, findings_of, some_at_a_time, span_of
 from serving.jobs.reembedding.embedding import Embedding, Made
 from serving.jobs.sources.source import LocalPath
 from serving.service import Service
@@ -27,7 +27,6 @@ IN_HAND = 16
 ROUNDS = 8
 """Comparisons of one `finish`, while no more than IN_HAND persons change between one and the next."""
 FORM = "form"
-LISTED_AT_ONCE = 1000
 LOST = "no_crop_no_original"
 
 
@@ -251,12 +250,7 @@ def _settled(item: Item, lacks: Sequence[Lacking], made: Made) -> tuple[Outcome,
 
 def _lost(service: Service, job: Job) -> set[tuple[str, str]]:
     """(person, face) of everything that the job found it cannot embed."""
-    lost: set[tuple[str, str]] = set()
-    after = None
-    while page := service.gallery.jobs.findings(job.id, after, LISTED_AT_ONCE):
-        after = page[-1].key
-        lost.update((one.body["person"], face) for one in page for face in one.body["faces"])
-    return lost
+    return {(one["person"], face) for one in findings_of(service.gallery, job.id) for face in one["faces"]}
 
 
 def _to_do(person: str, faces: Sequence[str], lost: set[tuple[str, str]]) -> bool:
@@ -273,9 +267,9 @@ def _again(service: Service, claim: Claim, change: Change, revision: int, todo: 
     if claim.job.failed:
         raise JobFailure(f"{claim.job.failed} parts failed; resume the job to try them again")
     parts = [todo[start : start + SPAN] for start in range(0, len(todo), SPAN)]
-    items = [
+    items = (
         NewItem(f"again:{revision}:{at}", {"from": change.old, "to": change.new, "persons": list(part)})
         for at, part in enumerate(parts)
-    ]
-    for start in range(0, len(items), LISTED_AT_ONCE):
-        service.gallery.jobs.listed(claim, items[start : start + LISTED_AT_ONCE])
+    )
+    for some in some_at_a_time(items):
+        service.gallery.jobs.listed(claim, some)
