@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from index.audit_records import Action, Note, Noted, Notes
-from index.engine.base import Hits, VectorEngine
+from index.engine.base import VectorEngine
 from index.engine.faiss_cpu import FaissCpuEngine
 from index.engine.faiss_gpu import FaissGpuEngine
 from index.errors import (
     EngineBehind,
-    InvalidRecord,
     ReplayedReceipt,
     StoreUnavailable,
-    UnknownCollection,
-    UnknownFace,
 )
 from index.follower import Follower
 from index.forms import Forms
+from index.identification import Identification
 from index.job_records import Claim
 from index.jobs import Jobs
 from index.reading import Reading
@@ -37,7 +33,6 @@ from index.records import (
     Collection,
     CollectionStats,
     FaceRecord,
-    Fusion,
     Metadata,
     NewCollection,
     NewFace,
@@ -53,9 +48,8 @@ from index.records import (
 from index.registers import open_store, registers_of
 from index.samples import Samples
 from index.settings import GallerySettings
-from index.store import clock, collections, faces, job_items, lacking, log, persons, receipts, searched
+from index.store import clock, collections, faces, job_items, lacking, persons, receipts
 from index.store.base import TemplateStore
-from index.template import Float32, cosines, unit_rows, unpacked, widened
 from index.upkeep import Upkeep
 from index.writing import Settlement, Writing, enrolled, merged
 
@@ -64,7 +58,6 @@ __all__ = ["Gallery", "GallerySettings", "ReplayedReceipt"]
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-PROBES_A_THREAD = 32
 DAY = 86_400_000_000
 
 
@@ -91,11 +84,7 @@ class Gallery:
         self._follower = Follower(store, engine)
         self.samples = Samples(store, engine, self._follower, self._write)
         self._upkeep = Upkeep(self._follower, engine, self._keys, settings.snapshot_every)
-        self._pool = (
-            ThreadPoolExecutor(settings.search_threads, "gallery-search")
-            if settings.search_threads > 1
-            else None
-        )
+        self._identification = Identification(store, engine, self._follower, settings.search_threads)
 
     @classmethod
     def open(cls, settings: GallerySettings) -> Gallery:
@@ -139,8 +128,7 @@ class Gallery:
         except StoreUnavailable as error:
             logger.warning("closed without snapshots, the next start takes longer: %s", error)
         finally:
-            if self._pool is not None:
-                self._pool.shutdown()
+            self._identification.close()
             self._engine.close()
             self._store.close()
 
@@ -322,76 +310,14 @@ class Gallery:
 
         Raises UnknownCollection, ContractMismatch, InvalidTemplate, EngineBehind.
         """
-        if limit < 1:
-            raise InvalidRecord(f"limit is {limit}, it must be at least 1")
-        while True:
-            with self._store.read() as connection:
-                found = collections.row_for(connection, collection, contract_id)
-                revision = log.revision(connection)
-            units = unit_rows(probes, found.dimension)
-            self._follower.catch_up(revision)
-            try:
-                hits = self._search(found.key, units, limit, threshold)
-            except KeyError as error:
-                # Exchanged and then discarded, it is a collection still, of another contract.
-                now = self._read(lambda c: collections.row_for(c, collection, contract_id))
-                if now.key != found.key:
-                    continue
-                raise UnknownCollection(f"there is no collection {collection!r}") from error
-            named = self._named(hits, Fusion(found.fusion) is Fusion.SAMPLES)
-            if named is not None:
-                return named
-            self._follower.follow()
-
-    def _search(self, key: int, units: Float32, limit: int, threshold: float) -> list[Hits]:
-        if self._pool is None or len(units) <= PROBES_A_THREAD:
-            return list(self._engine.search(key, units, limit, threshold).hits)
-        parts = [units[at : at + PROBES_A_THREAD] for at in range(0, len(units), PROBES_A_THREAD)]
-        answers = self._pool.map(lambda part: self._engine.search(key, part, limit, threshold), parts)
-        return [hits for answer in answers for hits in answer.hits]
-
-    def _named(self, hits: Sequence[Hits], with_faces: bool) -> list[list[Candidate]] | None:
-        """None when somebody found was deleted meanwhile: whoever came next must not be missing."""
-        keys = sorted({key for hit in hits for key in hit.persons.tolist()})
-        if not keys:
-            return [[] for _ in hits]
-        rows = sorted({key for hit in hits for key in hit.keys.tolist()}) if with_faces else []
-        with self._store.read() as connection:
-            known = persons.names(connection, keys)
-            ids = faces.ids(connection, rows)
-        if len(known) < len(keys) or len(ids) < len(rows):
-            return None
-        return [
-            [
-                Candidate(*known[person], cosine=cosine, face_id=ids.get(row))
-                for person, row, cosine in zip(
-                    hit.persons.tolist(), hit.keys.tolist(), hit.cosines.tolist(), strict=True
-                )
-            ]
-            for hit in hits
-        ]
+        return self._identification.identify(collection, probes, contract_id, limit, threshold)
 
     def verify(self, collection: str, person_id: str, probe: NDArray[Any], *, contract_id: str) -> Candidate:
         """Exact cosine of a probe (D,) with the person's mean, or best sample where samples are searched.
 
         Raises UnknownPerson, ContractMismatch, InvalidTemplate, and UnknownFace where the person has no face.
         """
-        with self._store.read() as connection:
-            found = collections.row_for(connection, collection, contract_id)
-            person = persons.row(connection, found, person_id)
-            space = searched.space(found)
-            by_sample = space.fusion is Fusion.SAMPLES
-            samples = faces.samples(connection, person.key) if by_sample else []
-        blobs = [vector for _, _, vector in samples] if by_sample else [person.template]
-        if not blobs or blobs[0] is None:
-            raise UnknownFace(
-                f"person {person_id!r} of collection {collection!r} has no face to compare with"
-            )
-        unit = unit_rows(np.asarray(probe)[None], space.dimension)[0]
-        scores = cosines(widened(unpacked(blobs, space.dimension, space.precision)), unit)
-        best = int(np.argmax(scores))
-        face_id = samples[best][1] if by_sample else None
-        return Candidate(person.id, person.name, float(scores[best]), face_id)
+        return self._identification.verify(collection, person_id, probe, contract_id)
 
     # Jobs
 

@@ -1,19 +1,34 @@
-"""What tests of several rooms share: one PostgreSQL server for all that one test process runs."""
+"""What tests of several rooms share: one PostgreSQL server for all of a test process, and others to be killed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.postgres_server import CannotRun, PostgresServer
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+@contextmanager
+def server() -> Iterator[PostgresServer]:
+    """A server for the block; where none can run here, the test is skipped and says why."""
     try:
-        server = PostgresServer()
+        started = PostgresServer()
     except CannotRun as error:
         pytest.skip(f"no PostgreSQL can run here: {error}")
-    yield server
-    server.remove()
+    yield started
+    started.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[PostgresServer]:
+    """A server of one module's own, to be killed."""
+    with server() as started:
+        yield started

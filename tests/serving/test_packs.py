@@ -308,15 +308,16 @@ def test_a_search_that_meets_an_exchange_and_the_end_of_the_old_form_is_done_aga
 ) -> None:
     service, http = made
     run(service, REEMBED, make(service, REEMBED, to="new", switch=False))
-    search = service.gallery._search
+    identification = service.gallery._identification
+    search = identification._search
 
     def late(*given: object) -> object:
-        service.gallery._search = search  # type: ignore[method-assign]
+        identification._search = search  # type: ignore[method-assign]
         assert service.gallery.forms.exchange(PEOPLE, Role.NEXT, lambda _: {})
         service.gallery.forms.discard(PEOPLE, Role.PREVIOUS)
         return search(*given)  # type: ignore[arg-type]
 
-    service.gallery._search = late  # type: ignore[method-assign, assignment]
+    identification._search = late  # type: ignore[method-assign, assignment]
     answer = identify(http, 3)
     assert (named(answer), contract_of(answer)) == (["p3"], NEW)
 

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from serving.settings import Settings, SettingsError, read_settings
-from tests.postgres_server import PASSWORD, CannotRun, PostgresServer
+from tests.postgres_server import PASSWORD, PostgresServer
 from tests.serving.conftest import Opened
 
 Att = dict[tuple[int, int], bytes]
-
-
-@pytest.fixture(scope="module")
-def mortal() -> Iterator[PostgresServer]:
-    """A server of this module's own, to be killed."""
-    try:
-        server = PostgresServer()
-    except CannotRun as error:
-        pytest.skip(f"no PostgreSQL can run here: {error}")
-    yield server
-    server.remove()
 
 
 def test_without_its_database_the_service_says_so_and_afterwards_it_goes_on(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,9 @@ from index.gallery import Gallery, GallerySettings
 from index.records import NewCollection
 from tests.index.enrolling_child import DIMENSION
 from tests.index.postgres.gallery_child import enrol, found
-from tests.postgres_server import CannotRun, PostgresServer
+from tests.postgres_server import PostgresServer
 
 SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def mortal() -> Iterator[PostgresServer]:
-    """A server of this module's own, to be killed."""
-    try:
-        server = PostgresServer()
-    except CannotRun as error:
-        pytest.skip(f"no PostgreSQL can run here: {error}")
-    yield server
-    server.remove()
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
