@@ -13,22 +13,18 @@ import typer
 from pydantic import BaseModel
 from rich.table import Table
 
+from serving.cli.composed import asks
 from serving.cli.console import (
     EXIT_ERROR,
     EXIT_NO,
-    ApiKey,
-    Home,
     Json,
-    Pack,
-    Url,
     client,
     err,
     odds,
     out,
     print_json,
 )
-from serving.cli.console import told_errors as told
-from serving.client import ApiFailure
+from serving.client import ApiFailure, Client
 from serving.schemas import DetectOut, IdentifyOut
 
 Found = TypeVar("Found", bound=BaseModel)
@@ -38,20 +34,17 @@ MaxFmr = Annotated[float | None, typer.Option("--max-fmr", help="Largest false m
 Photos = Annotated[list[Path], typer.Argument(help="Photos: JPEG, PNG, WebP, BMP or PGM.")]
 
 
+@asks(client)
 def verify(
+    service: Client,
     photo_a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
     photo_b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
     threshold: Threshold = None,
     max_fmr: MaxFmr = None,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Do two photos show one person? Exit status 0 for yes, 1 for no, 2 for an error."""
-    with told(), client(url, key, home, pack) as service:
-        answer = service.verify(photo_a, photo_b, threshold=threshold, max_fmr=max_fmr)
+    answer = service.verify(photo_a, photo_b, threshold=threshold, max_fmr=max_fmr)
     if as_json:
         print_json(answer)
     else:
@@ -61,47 +54,41 @@ def verify(
     raise typer.Exit(0 if answer.match else EXIT_NO)
 
 
+@asks(client)
 def identify(
+    service: Client,
     photos: Photos,
     collection: Annotated[str, typer.Option("--collection", "-c", help="Whom to look among.")],
     faces: Annotated[str, typer.Option(help="largest, or all faces of each photo.")] = "largest",
     limit: Annotated[int, typer.Option(help="Most candidates a face.")] = 5,
     threshold: Threshold = None,
     max_fmr: MaxFmr = None,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Who is on each photo? One JSON line a photo with --json."""
     table = Table("photo", "face", "person", "cosine", "how sure", box=None, header_style="dim")
-    with told(), client(url, key, home, pack) as service:
 
-        def ask(photo: Path) -> IdentifyOut:
-            return service.identify(
-                collection, photo, faces=faces, limit=limit, threshold=threshold, max_fmr=max_fmr
-            )
+    def ask(photo: Path) -> IdentifyOut:
+        return service.identify(
+            collection, photo, faces=faces, limit=limit, threshold=threshold, max_fmr=max_fmr
+        )
 
-        answered = _ask_each(photos, ask, None if as_json else partial(_add_candidates, table))
+    answered = _ask_each(photos, ask, None if as_json else partial(_add_candidates, table))
     if not as_json:
         out.print(table)
     if not answered:
         raise typer.Exit(EXIT_ERROR)
 
 
+@asks(client)
 def detect(
+    service: Client,
     photos: Photos,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Faces, landmarks and quality of each photo. One JSON line a photo with --json."""
     table = Table("photo", "box", "score", "quality", "yaw", "reasons", box=None, header_style="dim")
-    with told(), client(url, key, home, pack) as service:
-        answered = _ask_each(photos, service.detect, None if as_json else partial(_add_faces, table))
+    answered = _ask_each(photos, service.detect, None if as_json else partial(_add_faces, table))
     if not as_json:
         out.print(table)
     if not answered:

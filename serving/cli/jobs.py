@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from serving.cli.console import ApiKey, Home, Json, Pack, Url, out, told_errors
+from serving.cli.composed import asks
+from serving.cli.console import Json, out
 from serving.cli.job_makers import make, maker
 from serving.cli.job_place import Place, exit_status, interruptible, place
 from serving.cli.job_tables import show_findings, show_items, show_job, show_jobs
-from serving.client import Client
 from serving.job_client import arriving
-from serving.job_schemas import JobOut
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, from `cocircle jobs list`.")]
 Work = Annotated[
@@ -52,150 +50,126 @@ jobs_app.command()(make)
 
 
 @jobs_app.command("list")
+@asks(place)
 def listing(
+    found: Place,
     collection: Annotated[str | None, typer.Option("--collection", "-c", help="Only of this one.")] = None,
     state: Annotated[
         str | None, typer.Option(help="open, waiting, running, done, failed or cancelled.")
     ] = None,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Lists jobs, newest first. One JSON line a job with --json."""
-    with told_errors(), place(url, key, home, pack) as found:
-        show_jobs(found.client.jobs.all(collection=collection, state=state), as_json=as_json)
+    show_jobs(found.client.jobs.all(collection=collection, state=state), as_json=as_json)
 
 
 @jobs_app.command()
+@asks(place)
 def show(
+    found: Place,
     job: JobId,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """How far a job has come, and what came of it."""
-    with told_errors(), place(url, key, home, pack) as found:
-        show_job(found.client.jobs.get(job), as_json=as_json)
+    show_job(found.client.jobs.get(job), as_json=as_json)
 
 
 @jobs_app.command()
+@asks(place)
 def items(
+    found: Place,
     job: JobId,
     state: Annotated[str | None, typer.Option(help="waiting, done, rejected or failed.")] = None,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """What became of each item of a job. One JSON line an item with --json."""
-    with told_errors(), place(url, key, home, pack) as found:
-        show_items(found.client.jobs.items(job, state=state), as_json=as_json)
+    show_items(found.client.jobs.items(job, state=state), as_json=as_json)
 
 
 @jobs_app.command()
+@asks(place)
 def findings(
+    found: Place,
     job: JobId,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """What a job found, a JSON line each, with or without --json."""
-    with told_errors(), place(url, key, home, pack) as found:
-        show_findings(found.client.jobs.findings(job))
+    show_findings(found.client.jobs.findings(job))
 
 
 @jobs_app.command()
+@asks(place)
 def watch(
+    found: Place,
     job: JobId,
     work: Work = False,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Follows a job to its end. Exit status 0 when it is done, 1 when it failed or was cancelled."""
-    with told_errors(), place(url, key, home, pack) as found, interruptible(job):
+    with interruptible(job):
         ended = found.follow(job, work=work)
     show_job(ended, as_json=as_json)
     raise typer.Exit(exit_status(ended))
 
 
 @jobs_app.command()
+@asks(place)
 def start(
+    found: Place,
     job: JobId,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Says that nothing more is uploaded to an open job: it ends when its items are done."""
-    _change(lambda service: service.jobs.start(job), (url, key, home, pack), as_json)
+    show_job(found.client.jobs.start(job), as_json=as_json)
 
 
 @jobs_app.command()
+@asks(place)
 def cancel(
+    found: Place,
     job: JobId,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Ends a job now. What is done stays done; `resume` goes on with it."""
-    _change(lambda service: service.jobs.cancel(job), (url, key, home, pack), as_json)
+    show_job(found.client.jobs.cancel(job), as_json=as_json)
 
 
 @jobs_app.command()
+@asks(place)
 def resume(
+    found: Place,
     job: JobId,
     work: Work = False,
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Goes on with a job that was cancelled or failed, and tries its failed items again, never rejected ones.
 
     With --work it is also followed to its end.
     """
-    with told_errors(), place(url, key, home, pack) as found:
-        changed = found.client.jobs.resume(job)
-        if work:
-            with interruptible(job):
-                changed = found.follow(job, work=True)
+    changed = found.client.jobs.resume(job)
+    if work:
+        with interruptible(job):
+            changed = found.follow(job, work=True)
     show_job(changed, as_json=as_json)
     raise typer.Exit(exit_status(changed))
 
 
 @jobs_app.command()
-def delete(job: JobId, url: Url = None, key: ApiKey = None, home: Home = None, pack: Pack = None) -> None:
+@asks(place)
+def delete(found: Place, job: JobId) -> None:
     """Deletes the record of a job that ended, and the file it made. What it did to the gallery stays."""
-    with told_errors(), place(url, key, home, pack) as found:
-        found.client.jobs.delete(job)
+    found.client.jobs.delete(job)
 
 
 @jobs_app.command()
+@asks(place)
 def download(
+    found: Place,
     job: JobId,
     target: Annotated[Path, typer.Argument(help="File to write; readable by you alone.")],
-    url: Url = None,
-    key: ApiKey = None,
-    home: Home = None,
-    pack: Pack = None,
 ) -> None:
     """Fetches the file that a job made, and checks its SHA-256."""
-    with told_errors(), place(url, key, home, pack) as found:
-        size = _fetch(found, job, target)
+    size = _fetch(found, job, target)
     out.print(f"{size:,} bytes written to {target}", soft_wrap=True)
 
 
@@ -210,13 +184,3 @@ def _fetch(found: Place, job: str, target: Path) -> int:
                 shutil.copyfileobj(source, file)
                 return file.tell()
     return found.client.jobs.download(job, target)
-
-
-def _change(
-    change: Callable[[Client], JobOut],
-    where: tuple[str | None, str | None, Path | None, str | None],
-    as_json: bool,
-) -> None:
-    with told_errors(), place(*where) as found:
-        changed = change(found.client)
-    show_job(changed, as_json=as_json)

@@ -21,6 +21,7 @@ from evaluation.report.protocol_result import ProtocolResult, Table
 from evaluation.report.results_folder import keep
 from faces.analyzer import Analyzer
 from faces.pack import ModelPack, load_pack
+from serving.cli.composed import composed, options_of
 from serving.cli.console import EXIT_ERROR, out, photo_progress, tell_error, told_errors
 
 Packs = Annotated[list[str] | None, typer.Option(help="Pack, by name or folder; may be given several times.")]
@@ -96,13 +97,7 @@ def protocol(measure: Callable[..., Sequence[ProtocolResult]]) -> Callable[..., 
             show(found, report, results, as_json)
 
     shared = list(inspect.signature(command, eval_str=True).parameters.values())[:-1]
-    of_measure = list(inspect.signature(measure, eval_str=True).parameters.values())[1:]
-    parameters = [*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in of_measure), *shared]
-    # Typer reads a command's options from its signature and from its annotations.
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in parameters}
-    command.__name__, command.__doc__ = measure.__name__, measure.__doc__
-    return command
+    return composed(command, measure, [*options_of(measure), *shared])
 
 
 @contextmanager
