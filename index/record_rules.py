@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from index.errors import InvalidRecord
+from index.errors import ContractMismatch, InvalidRecord
 from index.job_records import NewItem, Values
 from index.records import Metadata, NewCollection, NewFace, NewPerson
 
@@ -49,6 +49,15 @@ def check_after(after: str) -> None:
 def storable(text: str) -> bool:
     """Whether a database can hold a text, so that something may be found under it: PostgreSQL takes no NUL."""
     return "\0" not in text and _encodable(text)
+
+
+def check_contract(collection: str, held: str, asked: str) -> None:
+    """Raises ContractMismatch, naming both contracts, where a caller's templates are of another than a collection's."""
+    if held != asked:
+        raise ContractMismatch(
+            f"collection {collection!r} holds templates of contract {held!r}, "
+            f"this request has contract {asked!r}; use the model pack the collection was made with"
+        )
 
 
 def check_person(new: NewPerson) -> None:

@@ -42,15 +42,6 @@ async def by_contract(
     raise AssertionError("the last try returns or raises")
 
 
-def same_contract(found: Collection, contract_id: str) -> None:
-    """Raises ContractMismatch, naming both, where a caller's templates are of another contract than a collection."""
-    if found.contract_id != contract_id:
-        raise ContractMismatch(
-            f"collection {found.id!r} holds templates of contract {found.contract_id!r}, "
-            f"this request has contract {contract_id!r}; use the model pack the collection was made with"
-        )
-
-
 def asked_pack(service: Service, pack: str | None) -> ServedPack:
     """The pack a request names by its name or contract; the main one where it names none. Raises ApiError 422."""
     if pack is None:

@@ -6,8 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from index.errors import CollectionExists, CollectionNotEmpty, ContractMismatch, UnknownCollection
-from index.record_rules import check_after, check_collection, metadata_object, metadata_text, storable
+from index.errors import CollectionExists, CollectionNotEmpty, UnknownCollection
+from index.record_rules import (
+    check_after,
+    check_collection,
+    check_contract,
+    metadata_object,
+    metadata_text,
+    storable,
+)
 from index.records import Collection, Fusion, Metadata, NewCollection, Precision, Role, Search
 from index.store import clock, log
 from index.store.schema import collections, crops, faces, persons
@@ -61,17 +68,8 @@ def row(connection: Connection, id: str) -> Row[Any]:
 def row_for(connection: Connection, id: str, contract_id: str) -> Row[Any]:
     """The row of a collection whose templates a caller's may be compared with. Raises ContractMismatch."""
     found = row(connection, id)
-    check_contract(found, contract_id)
+    check_contract(found.id, found.contract_id, contract_id)
     return found
-
-
-def check_contract(found: Row[Any], contract_id: str) -> None:
-    """Raises ContractMismatch, naming both contracts."""
-    if found.contract_id != contract_id:
-        raise ContractMismatch(
-            f"collection {found.id!r} holds templates of contract {found.contract_id!r}, "
-            f"this request has contract {contract_id!r}; use the model pack the collection was made with"
-        )
 
 
 def by_key(connection: Connection, key: int) -> Row[Any] | None:

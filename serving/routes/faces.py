@@ -12,10 +12,11 @@ from pydantic import Field, model_validator
 
 from faces.analyzer import EmbedWhat
 from faces.face import Reason
+from index.record_rules import check_contract
 from index.records import Collection, NewFace, NewPerson, Receipt, Written
 from serving import answers
 from serving.access import Enroller, Principal, Reader, ServiceDep
-from serving.contracts import by_contract, same_contract
+from serving.contracts import by_contract
 from serving.docs import ERRORS, image_body
 from serving.enrolment import Judgement, QualityGate, judge
 from serving.errors import STATUS_OF_REASON, ApiError
@@ -105,7 +106,7 @@ async def _enrolled(
         new = [accepted.new for accepted in judgement.accepted]
     else:
         new = [NewFace(np.array(item.embedding), item.quality, item.detail) for item in options.templates]
-        same_contract(found, options.contract_id or "")
+        check_contract(found.id, found.contract_id, options.contract_id or "")
     if not new:
         raise _nothing_accepted(judgement.rejected)
 

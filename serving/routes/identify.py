@@ -16,10 +16,11 @@ from pydantic import Field, model_validator
 from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Face
 from index.audit_records import Action, Note
+from index.record_rules import check_contract
 from index.records import Collection, Fusion
 from serving import answers
 from serving.access import Reader, ServiceDep
-from serving.contracts import by_contract, same_contract
+from serving.contracts import by_contract
 from serving.docs import ERRORS, image_body
 from serving.errors import ApiError
 from serving.overload import refuse_when_full
@@ -105,7 +106,7 @@ async def _identified(
         probes, candidates = await _search_photo(request, service, served, sent, search)
     else:
         probes = sent_template
-        same_contract(found, probes.contract_id)
+        check_contract(found.id, found.contract_id, probes.contract_id)
         searched = service.searches.submit(search(probes), deadline=service.deadline())
         await ended(request, [searched])
         candidates = searched.result()
@@ -165,7 +166,7 @@ async def _verified(
         probes = _probes(served, analysis)
     else:
         probes = sent_template
-        same_contract(found, probes.contract_id)
+        check_contract(found.id, found.contract_id, probes.contract_id)
     template = probes.templates[0]
     with service.metrics.stage("search"):
         candidate = await run_sync(
