@@ -194,6 +194,10 @@ def killed(folder: Path, photos: list[Path], count: int, kills: int) -> dict[str
     return {"kills": done, "faces": len(found), "largest_difference": worst}
 
 
+def _said(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -220,7 +224,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures))
         return
-    print("  ".join(f"{name} {value:,.4g}" for name, value in figures.items()))
+    print("  ".join(f"{name} {_said(value)}" for name, value in figures.items()))
     if "ratio" in figures:
         print(f"bar {BAR}: {'met' if figures['ratio'] >= BAR else 'MISSED'}")
 
