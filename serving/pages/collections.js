@@ -1,5 +1,6 @@
 // The choice of a collection: lists them, makes a new one, keeps the choice in the address after '#'.
 
+import * as address from "/assets/address.js";
 import * as api from "/assets/api.js";
 import { element, find } from "/assets/element.js";
 import * as words from "/assets/words.js";
@@ -78,10 +79,8 @@ export class Collections {
 
   keep(id) {
     this.wanted = id;
-    const address = new URL(location.href);
-    address.hash = id ? new URLSearchParams({ collection: id }).toString() : "";
-    history.replaceState(null, "", address);
+    address.keep({ collection: id });
   }
 }
 
-const fromAddress = () => new URLSearchParams(location.hash.slice(1)).get("collection") ?? "";
+const fromAddress = () => address.read().collection ?? "";

@@ -1,5 +1,6 @@
 // Renders what is known of each face as a list: quality, reasons, and who it may be. Asks the service nothing.
 
+import { hash } from "/assets/address.js";
 import { element } from "/assets/element.js";
 import * as words from "/assets/words.js";
 
@@ -45,12 +46,12 @@ function verdict(candidates, search) {
   if (!candidates.length) return unknown(search);
   const [best, ...others] = candidates;
   return [
-    element("p", { class: "name" }, best.name || best.person_id),
+    element("p", { class: "name" }, element("a", { href: pageOf(search.collection, best) }, best.name || best.person_id)),
     best.name ? element("p", { class: "quiet" }, best.person_id) : null,
     scale(best.cosine, search.threshold),
     element("p", { class: "score" }, score(best, search.threshold)),
     meaning(best, " searched here"),
-    others.length ? alternatives(others) : null,
+    others.length ? alternatives(others, search) : null,
   ].filter(Boolean);
 }
 
@@ -62,9 +63,14 @@ function unknown({ collection, gallery_size: size, threshold }) {
   return [element("p", { class: "name unknown" }, "Unknown"), element("p", { class: "meaning" }, told)];
 }
 
-function alternatives(others) {
+function alternatives(others, search) {
   const rows = others.map((hit) =>
-    element("li", {}, element("span", {}, hit.name || hit.person_id), element("span", {}, words.cosine(hit.cosine))),
+    element(
+      "li",
+      {},
+      element("a", { href: pageOf(search.collection, hit) }, hit.name || hit.person_id),
+      element("span", {}, words.cosine(hit.cosine)),
+    ),
   );
   const told = `${words.count(others.length, "other")} above the threshold`;
   return element("details", { class: "others" }, element("summary", {}, told), element("ul", {}, ...rows));
@@ -95,5 +101,7 @@ function against(reasons) {
   const items = reasons.map((code) => element("li", {}, words.reason(code)));
   return element("div", { class: "reasons" }, element("span", {}, "weak points"), element("ul", {}, ...items));
 }
+
+const pageOf = (collection, hit) => `/people${hash({ collection, person: hit.person_id })}`;
 
 const percent = (value) => `${100 * Math.min(1, Math.max(0, value))}%`;

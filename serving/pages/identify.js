@@ -115,7 +115,7 @@ export class Identify {
       // The largest face is meant by the whole photo; any other one is cut out, and must be alone there.
       const whole = this.chosen === 0;
       const photo = whole ? this.slot.photo : await cut(this.slot.photo, this.seen.faces[this.chosen].box);
-      await api.enrol(collection, person, photo, whole ? "largest" : "one");
+      await api.enrol(collection, person, photo, { create: true, faces: whole ? "largest" : "one" });
       await this.page.refresh();
       await this.again();
       this.page.say(`Enrolled as ${person} in ${collection}.`, true);

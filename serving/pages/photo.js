@@ -1,10 +1,10 @@
 // One place for a photo: dropped, chosen, pasted or taken; shows it under an overlay. What is done with it is others'.
 
 import * as camera from "/assets/camera.js";
-import { find } from "/assets/element.js";
+import { element, find, shape } from "/assets/element.js";
 import * as overlay from "/assets/overlay.js";
 
-/** Fills `root` from the page's template. `onPhoto(file)` is called for each new photo, `onTrouble(words)` else. */
+/** Fills `root`, whose `data-label` says which photo it is. `onPhoto(file)` is called for each new photo, `onTrouble(words)` else. */
 export class PhotoSlot {
   constructor(root, { onPhoto, onTrouble }) {
     this.onPhoto = onPhoto;
@@ -14,7 +14,7 @@ export class PhotoSlot {
     this.shown = null;
     this.ready = null;
     this.showable = false;
-    root.append(find("#slot").content.cloneNode(true));
+    root.append(...parts());
     this.root = root;
     this.stage = find(".stage", root);
     this.picture = find(".picture", root);
@@ -129,6 +129,37 @@ export class PhotoSlot {
     for (const name of [".choose", ".camera"]) find(name, this.root).hidden = live;
     for (const name of [".shoot", ".stop"]) find(name, this.root).hidden = !live;
   }
+}
+
+function parts() {
+  const tool = (kind, told) => element("button", { type: "button", class: kind }, told);
+  const picture = element(
+    "div",
+    { class: "picture" },
+    element("img", { alt: "" }),
+    shape("svg", { class: "overlay", "aria-hidden": "true", preserveAspectRatio: "none" }),
+  );
+  const live = element("video", { class: "live", playsinline: "", "aria-label": "Camera picture" });
+  const tools = [
+    tool("choose", "Choose a photo"),
+    tool("camera", "Use the camera"),
+    tool("shoot strong", "Take the photo"),
+    tool("stop plain", "Close the camera"),
+  ];
+  const input = element("input", {
+    type: "file",
+    class: "hidden",
+    tabindex: "-1",
+    accept: "image/jpeg,image/png,image/webp,image/bmp,.pgm",
+  });
+  const note = element("p", { class: "note quiet" });
+  live.muted = true;
+  for (const later of [picture, live, tools[2], tools[3], note]) later.hidden = true;
+  return [
+    element("div", { class: "stage" }, picture, live, element("p", { class: "hint" }, "Drop a photo here, or paste one")),
+    element("div", { class: "row tools" }, ...tools, input),
+    note,
+  ];
 }
 
 /** The part of `photo` around `box`, with room for a detector to see a face in it, as a PNG file. */

@@ -1,8 +1,8 @@
 // "The same person?": compares the largest faces of two photos. Stores and enrols nothing.
 
 import * as api from "/assets/api.js";
+import { decision } from "/assets/decision.js";
 import { element, find } from "/assets/element.js";
-import { meaning, scale } from "/assets/faces.js";
 import { PhotoSlot } from "/assets/photo.js";
 import * as words from "/assets/words.js";
 
@@ -37,15 +37,9 @@ export class Verify {
   }
 
   show(answer) {
-    const told = answer.match ? "The same person" : "Not shown to be the same person";
-    const level = answer.match_level === null || answer.extrapolated ? "" : `, match level ${answer.match_level.toFixed(1)}`;
-    this.decision.replaceChildren(
-      element("p", { class: answer.match ? "name" : "name unknown" }, told),
-      scale(answer.cosine, answer.threshold),
-      element("p", { class: "score" }, `Cosine ${words.cosine(answer.cosine)}${level}; the threshold is ${words.cosine(answer.threshold)}.`),
-      ...[meaning(answer)].filter(Boolean),
-    );
-    this.page.say(`${told}. Cosine ${words.cosine(answer.cosine)}.`);
+    const [yes, no] = ["The same person", "Not shown to be the same person"];
+    this.decision.replaceChildren(...decision(answer, yes, no));
+    this.page.say(`${answer.match ? yes : no}. Cosine ${words.cosine(answer.cosine)}.`);
     [answer.face_a, answer.face_b].forEach((face, index) => this.slots[index].mark([face]));
   }
 }

@@ -40,14 +40,36 @@ export const cosine = (value) => value.toFixed(3).replace("-", "−");
 
 export const degrees = (value) => `${String(Math.round(value) || 0).replace("-", "−")}°`;
 
+/** The day of a moment of the API, as the reader's own language writes it. */
+export const day = (moment) => new Date(moment).toLocaleDateString(undefined, { dateStyle: "medium" });
+
+/** The day and the time of day. */
+export const moment = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** "about 3 minutes" for 170. */
+export function duration(seconds) {
+  for (const [size, noun] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
+    if (seconds >= 1.5 * size) return `about ${count(Math.round(seconds / size), noun)}`;
+  }
+  return count(Math.max(1, Math.round(seconds)), "second");
+}
+
+/** "20 MB", "1.5 GB": powers of 1024. */
+export function bytes(number) {
+  const power = Math.min(4, Math.floor(Math.log2(Math.max(1, number)) / 10));
+  return `${plain(number / 1024 ** power)} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
+}
+
 export const count = (number, noun, plural = `${noun}s`) => `${plain(number)} ${number === 1 ? noun : plural}`;
 
-/** The refusal's own message, and the reasons of each image it refused. */
+/** The refusal's own message, the reasons of each image it refused, and when to come again. */
 export function refusal(error) {
   const rejected = error.details?.rejected ?? [];
   const reasons = [...new Set(rejected.flatMap((item) => item.reasons))].map(reason);
   const said = reasons.length ? ` (${reasons.join(", ")})` : "";
-  return `${error.message}${said}`;
+  const seconds = error.status === 429 && error.retryAfter ? `${error.retryAfter} s` : "";
+  const again = seconds && !error.message.includes(seconds) ? ` Try again in ${seconds}.` : "";
+  return `${error.message}${said}${again}`;
 }
 
-const plain = (number) => number.toLocaleString("en", { maximumFractionDigits: 1 });
+export const plain = (number) => number.toLocaleString("en", { maximumFractionDigits: 1 });

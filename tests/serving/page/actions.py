@@ -15,6 +15,26 @@ from playwright.sync_api import Page, expect
 PHONE = {"width": 375, "height": 812}
 DESKTOP = {"width": 1200, "height": 900}
 
+CONTRASTS = """() => {
+  const light = ([r, g, b]) => {
+    const linear = (v) => (v <= 10.31475 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  };
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = numbers(getComputedStyle(at).backgroundColor);
+      if (colour[3] !== 0) return colour;
+    }
+  };
+  const says = (node) => [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+  const texts = [...document.querySelectorAll("body *")].filter((node) => node.checkVisibility() && says(node));
+  return texts.map((node) => {
+    const [a, b] = [numbers(getComputedStyle(node).color), ground(node)].map(light).sort((x, y) => y - x);
+    return [node.textContent.trim().slice(0, 40), (a + 0.05) / (b + 0.05)];
+  });
+}"""
+
 
 def picture_of(pgm: bytes) -> Any:
     return cv2.imdecode(np.frombuffer(pgm, np.uint8), cv2.IMREAD_COLOR)
@@ -78,9 +98,25 @@ def assert_marks_lie_on(page: Page, found: dict[str, Any], slot: str = "#photo")
 
 def tab_to(page: Page, selector: str) -> None:
     """Presses Tab until `selector` has the focus, and sees that the focus is visible there."""
-    for _ in range(25):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
             return
     raise AssertionError(f"Tab does not reach {selector}")
+
+
+def assert_texts_can_be_read(page: Page) -> None:
+    """Every text that is shown has the contrast that WCAG AA asks for."""
+    measured = page.evaluate(CONTRASTS)
+    assert len(measured) > 15
+    assert [(text, ratio) for text, ratio in measured if ratio < 4.5] == []
+
+
+def nameless_controls(page: Page) -> list[str]:
+    """What a screen reader could only call "button" or the like."""
+    script = """() => [...document.querySelectorAll(
+        "button, input, select, textarea, summary, [role=tab], [role=group], [role=region], [role=img]")]
+      .filter((node) => !(node.labels?.length || node.getAttribute("aria-label") || node.textContent.trim()))
+      .map((node) => node.outerHTML)"""
+    return page.evaluate(script)  # type: ignore[no-any-return]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -75,12 +77,65 @@ def service(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPath
         process.stop()
 
 
+@pytest.fixture(scope="session")
+def http(service: str) -> Iterator[httpx.Client]:
+    """Asks the same service without the pages."""
+    with httpx.Client(base_url=service, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def collection(http: httpx.Client, att: dict[tuple[int, int], bytes]) -> Callable[..., str]:
+    """Makes collections that keep crops: `collection(id, {person: [(AT&T person, number), ...]})`."""
+
+    def make(id: str, persons: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({})) -> str:
+        http.post("/v1/collections", json={"id": id, "keep_crops": True}).raise_for_status()
+        for person, photos in persons.items():
+            files = [("image", att[photo]) for photo in photos]
+            path = f"/v1/collections/{id}/persons/{person}/faces"
+            http.post(path, files=files, params={"create": True}).raise_for_status()
+        return id
+
+    return make
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A service that wants keys: its address, its administrator's key, and a client with that key."""
+
+    url: str
+    key: str
+    http: httpx.Client
+
+    def make_key(self, **wanted: Any) -> str:
+        made = self.http.post("/v1/keys", json=wanted).raise_for_status()
+        return str(made.json()["key"])
+
+
+@pytest.fixture(scope="session")
+def guarded(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A service with keys on, and a collection `gate` of one person, `ada`."""
+    folder = tmp_path_factory.mktemp("guarded")
+    process = ServiceProcess(folder / "home", folder / "service.log", COCIRCLE_AUTH="on")
+    try:
+        found = re.search(r"cck_\S+", (folder / "service.log").read_text())
+        assert found is not None
+        headers = {"Authorization": f"Bearer {found[0]}"}
+        with httpx.Client(base_url=process.url, headers=headers, timeout=60) as client:
+            client.post("/v1/collections", json={"id": "gate"}).raise_for_status()
+            path = "/v1/collections/gate/persons/ada/faces"
+            client.post(path, files={"image": att[1, 1]}, params={"create": True}).raise_for_status()
+            yield Guarded(process.url, found[0], client)
+    finally:
+        process.stop()
+
+
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Opens pages in fresh profiles; at the end no script may have failed and no policy been violated."""
     opened: list[tuple[Page, list[str]]] = []
 
-    def open_at(address: str, viewport: dict[str, int] = DESKTOP, **profile: Any) -> Page:
+    def open_at(address: str, viewport: dict[str, int] = DESKTOP, key: str = "", **profile: Any) -> Page:
         context = browser.new_context(viewport=viewport, **profile)  # type: ignore[arg-type]
         context.grant_permissions(["camera"])
         context.set_default_timeout(PATIENCE_MS)
@@ -89,6 +144,8 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if is_fault(said.type, said.text) else None)
         page.add_init_script(WATCH_POLICY)
+        if key:
+            page.add_init_script(f"sessionStorage.setItem('cocircle-api-key', '{key}')")
         page.goto(address)
         expect(page.locator("#service")).not_to_be_empty()
         opened.append((page, faults))
@@ -108,5 +165,7 @@ def page(service: str, open_page: Callable[..., Page]) -> Page:
 
 
 def is_fault(kind: str, text: str) -> bool:
-    """An error on the console, but for Chromium's own line about each 4xx answer, which the page tells in words."""
-    return kind in ("error", "warning") and not re.match(r"Failed to load resource: .* status of 4\d\d", text)
+    """An error on the console, but for Chromium's own line about each 4xx or 503, which the page tells in words."""
+    return kind in ("error", "warning") and not re.match(
+        r"Failed to load resource: .* status of (4\d\d|503)", text
+    )

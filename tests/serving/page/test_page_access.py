@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from serving.routes.page import PAGES
 from tests.serving.conftest import ServiceProcess
-from tests.serving.page.actions import PHONE, choose, tab_to
+from tests.serving.page.actions import PHONE, assert_texts_can_be_read, choose, nameless_controls, tab_to
 from tests.serving.page.chromium import needs_chromium
 
 pytestmark = needs_chromium
@@ -69,27 +71,6 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_never_put_into_an_address(
         process.stop()
 
 
-CONTRASTS = """() => {
-  const light = ([r, g, b]) => {
-    const linear = (v) => (v <= 10.31475 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-  };
-  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const ground = (node) => {
-    for (let at = node; at; at = at.parentElement) {
-      const colour = numbers(getComputedStyle(at).backgroundColor);
-      if (colour[3] !== 0) return colour;
-    }
-  };
-  const says = (node) => [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-  const texts = [...document.querySelectorAll("body *")].filter((node) => node.checkVisibility() && says(node));
-  return texts.map((node) => {
-    const [a, b] = [numbers(getComputedStyle(node).color), ground(node)].map(light).sort((x, y) => y - x);
-    return [node.textContent.trim().slice(0, 40), (a + 0.05) / (b + 0.05)];
-  });
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_the_contrast_that_wcag_aa_asks_for(
     scheme: str, service: str, open_page: Callable[..., Page], photos: Callable[[int, int], Path]
@@ -100,16 +81,11 @@ def test_every_text_has_the_contrast_that_wcag_aa_asks_for(
     page.evaluate(
         "document.querySelector('#alert').hidden = false; document.querySelector('#alert').textContent = 'x'"
     )
-    measured = page.evaluate(CONTRASTS)
-    assert len(measured) > 15
-    assert [(text, ratio) for text, ratio in measured if ratio < 4.5] == []
+    assert_texts_can_be_read(page)
 
 
 def test_every_control_has_a_name_for_a_screen_reader(page: Page) -> None:
-    nameless = """() => [...document.querySelectorAll("button, input, select, [role=tab], [role=group], [role=region]")]
-      .filter((node) => !(node.labels?.length || node.getAttribute("aria-label") || node.textContent.trim()))
-      .map((node) => node.outerHTML)"""
-    assert page.evaluate(nameless) == []
+    assert nameless_controls(page) == []
 
 
 @pytest.mark.parametrize("panel", ["identify", "verify"])
@@ -125,3 +101,35 @@ def test_a_phone_never_scrolls_sideways(
         choose(page, photos(2, 4), "#photo-b")
     expect(page.locator(".name")).not_to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+@pytest.mark.parametrize("name", ["", *PAGES])
+def test_every_page_links_to_all_others_and_says_which_one_it_is(
+    name: str, service: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{service}/{name}", viewport=PHONE)
+    links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    paths = [link.get_attribute("href") for link in links.all()]
+    assert sorted(str(path) for path in paths) == sorted(f"/{one}" for one in ("", *PAGES))
+    expect(page.locator("nav [aria-current=page]")).to_have_attribute("href", f"/{name}")
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert nameless_controls(page) == []
+
+
+def test_the_chosen_collection_goes_along_and_skipping_the_links_does_not_lose_it(page: Page) -> None:
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#work")).to_be_focused()
+    assert page.url.endswith("/#collection=demo")
+    page.get_by_role("link", name="Duplicates").click()
+    expect(page.locator("#collection")).to_have_value("demo")
+    page.get_by_role("link", name="Jobs").click()
+    expect(page.locator("#service")).not_to_be_empty()
+    assert page.url.endswith("/jobs")
+
+
+def test_a_page_that_is_not_there_is_not_found(service: str) -> None:
+    assert httpx.get(f"{service}/people/x").status_code == 404
+    assert httpx.get(f"{service}/nothing").status_code == 404
+    assert httpx.get(f"{service}/people").headers["content-security-policy"].startswith("default-src 'none'")
