@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from index.engine.base import VectorEngine
-from index.errors import EngineBehind, StoreUnavailable
+from index.errors import EngineBehind, EngineUnavailable, StoreUnavailable
 from index.records import Readiness, Role
 from index.store import collections, log, searched
 from index.store.base import TemplateStore
@@ -47,7 +47,8 @@ class Follower:
         row = collections.by_key(connection, key)
         assert row is not None
         restored = self._engine.restore(searched.space(row))
-        if restored is None:
+        # A shared engine looked into the log itself, which may be longer by now than it is for this connection.
+        if restored is None or self._engine.capabilities.shared:
             return
         revision, token = restored
         if revision > newest or log.token(connection, revision) != token:
@@ -58,7 +59,8 @@ class Follower:
         """Applies what the store has committed since. Raises EngineBehind when the engine could not.
 
         Changes made by one transaction of the store show in searches together. A failure leaves the engine as
-        it was; the next call tries again, the one after that rebuilds the collection from the store.
+        it was; the next call tries again, the one after that rebuilds the collection from the store. Raises
+        EngineUnavailable where the engine is away, which is no reason to rebuild anything.
         """
         with self._following, self._store.read() as connection:
             target, token = log.newest(connection)
@@ -72,7 +74,7 @@ class Follower:
                         self._rebuild(connection, key, newest)
                     else:
                         self._bring(connection, key, newest)
-                except StoreUnavailable:
+                except (StoreUnavailable, EngineUnavailable):
                     raise
                 except Exception as error:
                     self._failed.add(key)
@@ -90,6 +92,14 @@ class Follower:
         logger.warning("the store lost what followed some revision before %d; rebuilding all", self.applied)
         self._failed = {row.key for row in collections.all_rows(connection)}
         self.applied, self._token = 0, None
+
+    def hold_again(self, key: int) -> None:
+        """Loads a collection that the engine lost, or makes it anew; nothing where it holds it."""
+        with self._following, self._store.read() as connection:
+            row = collections.by_key(connection, key)
+            if row is not None and self._engine.revision(key) is None:
+                self._restore(connection, key, row.revision)
+                self._bring(connection, key, row.revision)
 
     def catch_up(self, revision: int) -> None:
         """Returns when the engine holds everything up to a revision. Cheap when it does already."""
@@ -123,7 +133,8 @@ class Follower:
         self._engine.rebuild(space, searched.scan(connection, space), newest)
 
     def readiness(self) -> list[Readiness]:
-        """What the store holds and what the engine has applied, by collection."""
+        """What the store holds and what the engine has applied, by collection. Raises EngineUnavailable."""
+        self._engine.check()
         with self._store.read() as connection:
             rows = [row for row in collections.all_rows(connection) if row.role == Role.LIVE]
         return [Readiness(row.id, row.revision, self._engine.revision(row.key) or 0) for row in rows]

@@ -15,14 +15,15 @@ from sqlalchemy import Connection
 
 from index.audit_records import Action, Note, Noted, Notes
 from index.engine.base import VectorEngine
-from index.engine.faiss_cpu import FaissCpuEngine
-from index.engine.faiss_gpu import FaissGpuEngine
+from index.engines import open_engine
 from index.errors import (
     EngineBehind,
+    EngineUnavailable,
     ReplayedReceipt,
     StoreUnavailable,
 )
 from index.follower import Follower
+from index.forgetting import Forgetting
 from index.forms import Forms
 from index.identification import Identification
 from index.job_records import Claim
@@ -48,7 +49,7 @@ from index.records import (
 from index.registers import open_store, registers_of
 from index.samples import Samples
 from index.settings import GallerySettings
-from index.store import clock, collections, faces, job_items, lacking, persons, receipts
+from index.store import collections, faces, job_items, lacking, persons, receipts
 from index.store.base import TemplateStore
 from index.upkeep import Upkeep
 from index.writing import Settlement, Writing, enrolled, merged
@@ -58,7 +59,6 @@ __all__ = ["Gallery", "GallerySettings", "ReplayedReceipt"]
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-DAY = 86_400_000_000
 
 
 class Gallery:
@@ -83,7 +83,15 @@ class Gallery:
         self.forms = Forms(store, lambda change, noted: self._write(None, change, noted))
         self._follower = Follower(store, engine)
         self.samples = Samples(store, engine, self._follower, self._write)
-        self._upkeep = Upkeep(self._follower, engine, self._keys, settings.snapshot_every)
+        self._forgetting = Forgetting(store, self._follower, engine, self._keys, settings.receipt_days)
+        self._upkeep = Upkeep(
+            self._follower,
+            engine,
+            self._keys,
+            settings.snapshot_every,
+            forget=self._forgetting.now,
+            forget_seconds=settings.forget_seconds,
+        )
         self._identification = Identification(store, engine, self._follower, settings.search_threads)
 
     @classmethod
@@ -93,15 +101,11 @@ class Gallery:
         Raises StoreUnavailable, and EngineUnavailable rather than fall back to another engine.
         """
         settings.path.mkdir(parents=True, exist_ok=True)
-        engine: VectorEngine
-        if settings.engine == "faiss-gpu":
-            engine = FaissGpuEngine(settings.path, settings.tuning)
-        else:
-            engine = FaissCpuEngine(settings.path, settings.tuning)
+        store = open_store(settings)
         try:
-            store = open_store(settings)
+            engine = open_engine(settings, store)
         except BaseException:
-            engine.close()
+            store.close()
             raise
         gallery = cls(settings, store, engine)
         try:
@@ -113,8 +117,7 @@ class Gallery:
         return gallery
 
     def _start(self) -> None:
-        with self._store.write() as connection:
-            receipts.forget_before(connection, clock.now() - int(self._settings.receipt_days * DAY))
+        self._forgetting.start()
         self._follower.start()
         if self._settings.background:
             self._upkeep.start()
@@ -125,7 +128,8 @@ class Gallery:
         self._upkeep.stop()
         try:
             self._upkeep.round(snapshot_after=1)
-        except StoreUnavailable as error:
+            self._forgetting.now()
+        except (StoreUnavailable, EngineUnavailable) as error:
             logger.warning("closed without snapshots, the next start takes longer: %s", error)
         finally:
             self._identification.close()
@@ -387,6 +391,13 @@ class Gallery:
     def maintain(self, snapshot: bool = False) -> None:
         """What the background thread does, once and now: follow, train, compact; and snapshots when asked."""
         self._upkeep.round(snapshot_after=1 if snapshot else None)
+
+    def forget(self) -> bool:
+        """What the background thread does every `forget_seconds`, once and now: who was deleted is nowhere afterwards.
+
+        False where somebody who reads the store is in the way of its journal, or another process of a snapshot.
+        """
+        return self._forgetting.now()
 
     def _keys(self) -> list[int]:
         return [row.key for row in self._read(collections.all_rows)]

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Row
 
 from index.engine.base import Hits, VectorEngine
-from index.errors import InvalidRecord, UnknownCollection, UnknownFace
+from index.errors import EngineBehind, InvalidRecord, UnknownFace
 from index.follower import Follower
 from index.records import Candidate, Fusion
 from index.store import collections, faces, log, persons, searched
 from index.store.base import TemplateStore
 from index.template import Float32, cosines, unit_rows, unpacked, widened
+from index.whole_writes import Ghosts, whole
 
 PROBES_A_THREAD = 32
 
@@ -60,8 +62,9 @@ class Identification:
                     now = collections.row_for(connection, collection, contract_id)
                 if now.key != found.key:
                     continue
-                raise UnknownCollection(f"there is no collection {collection!r}") from error
-            named = self._named(hits, Fusion(found.fusion) is Fusion.SAMPLES)
+                raise EngineBehind(f"collection {collection!r} is being loaded again; ask again") from error
+            answer = self._whole(found, revision, units, hits, limit, threshold)
+            named = None if answer is None else self._named(answer, Fusion(found.fusion) is Fusion.SAMPLES)
             if named is not None:
                 return named
             self._follower.follow()
@@ -72,6 +75,19 @@ class Identification:
         parts = [units[at : at + PROBES_A_THREAD] for at in range(0, len(units), PROBES_A_THREAD)]
         answers = self._pool.map(lambda part: self._engine.search(key, part, limit, threshold), parts)
         return [hits for answer in answers for hits in answer.hits]
+
+    def _whole(
+        self, found: Row[Any], since: int, units: Float32, hits: list[Hits], limit: int, threshold: float
+    ) -> list[Hits] | None:
+        """None where it must be searched again. Raises EngineBehind."""
+        if not self._engine.capabilities.shared:
+            return hits
+        try:
+            with self._store.read() as connection:
+                return whole(connection, found, since, units, hits, limit, threshold)
+        except Ghosts as error:
+            self._engine.doubt(found.key)
+            raise EngineBehind("the vector engine found somebody who is not there; it is made anew") from error
 
     def _named(self, hits: Sequence[Hits], with_faces: bool) -> list[list[Candidate]] | None:
         """None when somebody found was deleted meanwhile: whoever came next must not be missing."""

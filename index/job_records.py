@@ -143,3 +143,14 @@ class FindingRecord:
 
     key: int
     body: Values
+
+
+@dataclass(frozen=True)
+class Going:
+    """Jobs of one kind and state that have not ended, with the items they have settled and those they have yet to."""
+
+    kind: str
+    state: str
+    jobs: int
+    settled: int
+    waiting: int

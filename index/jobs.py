@@ -13,6 +13,7 @@ from index.audit_records import Action, Note
 from index.job_records import (
     Claim,
     FindingRecord,
+    Going,
     ItemRecord,
     ItemState,
     Job,
@@ -95,8 +96,8 @@ class Jobs:
         """What a job found, in the order it was written, beyond the key `after`. Raises UnknownJob."""
         return self._read(lambda c: job_items.findings(c, id, after, limit))
 
-    def unsettled(self) -> list[tuple[str, str, int]]:
-        """(kind, state, items to be settled) of the jobs that have not ended."""
+    def unsettled(self) -> list[Going]:
+        """The jobs that have not ended, by kind and state."""
         return self._read(jobs.unsettled)
 
     def pending_bytes(self) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from index.carried import CarriedPerson, Purged, Span
 from index.records import Collection, Fusion
-from index.store import carried, collections, persons, purge, searched, spans
+from index.store import carried, collections, log, persons, purge, searched, spans
 from index.template import Float32, widened
 
 
@@ -49,6 +49,10 @@ class Reading:
         ids = spans.named(self._connection, found, span, prefix)
         rows = searched.of_persons(self._connection, searched.space(found), list(ids))
         return PersonRows(rows.persons, widened(rows.vectors), ids)
+
+    def last_loss(self, collection: str) -> int | None:
+        """When faces of the collection were last deleted, in microseconds since 1970; None where none ever were."""
+        return log.last_loss(self._connection, collections.row(self._connection, collection).key)
 
     def keys(self, collection: str, ids: Sequence[str]) -> dict[str, int]:
         """Number of each person that exists among `ids`."""

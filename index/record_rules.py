@@ -16,13 +16,17 @@ SOURCE = re.compile(r"[0-9a-f]{1,64}")
 METADATA_BYTES = 16 * 1024
 VALUES_BYTES = 256 * 1024
 LARGEST_DIMENSION = 4096
+DOTS = frozenset({".", ".."})
+"""No ids: in the path of an address they mean another place, and clients resolve them before they send it."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_collection(new: NewCollection) -> None:
     """Raises InvalidRecord for a bad id, contract or dimension."""
-    if not COLLECTION_ID.fullmatch(new.id):
-        raise InvalidRecord(f"collection id {new.id[:80]!r} must match [A-Za-z0-9_.-]{{1,255}}")
+    if not COLLECTION_ID.fullmatch(new.id) or new.id in DOTS:
+        raise InvalidRecord(
+            f"collection id {new.id[:80]!r} must match [A-Za-z0-9_.-]{{1,255}} and be neither '.' nor '..'"
+        )
     if not 1 <= len(new.contract_id) <= 255 or not storable(new.contract_id):
         raise InvalidRecord(
             "a collection needs the contract id of the model pack (1..255 characters, no NUL)"
@@ -62,9 +66,16 @@ def check_contract(collection: str, held: str, asked: str) -> None:
 
 def check_person(new: NewPerson) -> None:
     """Raises InvalidRecord for a bad id or name."""
-    if not 1 <= len(new.id) <= 255 or "/" in new.id or CONTROL.search(new.id) or not _encodable(new.id):
+    if (
+        not 1 <= len(new.id) <= 255
+        or "/" in new.id
+        or new.id in DOTS
+        or CONTROL.search(new.id)
+        or not _encodable(new.id)
+    ):
         raise InvalidRecord(
-            f"person id {new.id[:80]!r} must have 1..255 characters, without '/' and control characters"
+            f"person id {new.id[:80]!r} must have 1..255 characters, without '/' and control characters, "
+            "and be neither '.' nor '..'"
         )
     check_name(new.name)
 

@@ -11,6 +11,7 @@ from index.audit_salt import open_salt
 from index.keys import Keys
 from index.settings import GallerySettings
 from index.store.base import TemplateStore
+from index.store.migrate import NEWEST
 from index.store.postgres import PostgresStore
 from index.store.sqlite import SqliteStore
 
@@ -40,8 +41,8 @@ def registers_of(store: TemplateStore, settings: GallerySettings) -> Registers:
     return Registers(Keys(store, audit), audit)
 
 
-def open_store(settings: GallerySettings) -> TemplateStore:
-    """The store that the settings name, brought to the newest schema. Raises StoreUnavailable."""
+def open_store(settings: GallerySettings, schema: str | None = NEWEST) -> TemplateStore:
+    """The store that the settings name, its schema brought to a step, or left as it is. Raises StoreUnavailable."""
     if settings.database is None:
-        return SqliteStore(settings.path)
-    return PostgresStore(settings.database)
+        return SqliteStore(settings.path, schema=schema)
+    return PostgresStore(settings.database, schema=schema)

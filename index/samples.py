@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from index.audit_records import Action, Note, Noted
 from index.engine.base import VectorEngine
-from index.errors import InvalidRecord, UnknownCollection
+from index.errors import EngineBehind, InvalidRecord
 from index.follower import Follower
 from index.records import Collection, FaceRecord, Fusion, NewFace, NewPerson, Person, Receipt
 from index.store import collections, faces, log, persons, samples
@@ -189,7 +189,7 @@ class Samples:
             except KeyError as error:
                 if self._key(collection) != found.key:
                     continue
-                raise UnknownCollection(f"there is no collection {collection!r}") from error
+                raise EngineBehind(f"collection {collection!r} is being loaded again; ask again") from error
             people = set(hits.persons.tolist())
             with self._store.read() as connection:
                 changed = set(log.touched_persons(connection, found.key, revision))

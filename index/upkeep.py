@@ -1,4 +1,4 @@
-"""The gallery's background thread: follows other processes, trains, compacts, snapshots; answers nobody."""
+"""The gallery's background thread: follows other processes, trains, compacts, snapshots, forgets; answers nobody."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from index.engine.base import VectorEngine
-from index.errors import StoreUnavailable
+from index.errors import EngineUnavailable, StoreUnavailable
 from index.follower import Follower
 
 logger = logging.getLogger(__name__)
@@ -24,15 +24,21 @@ class Upkeep:
         keys: Callable[[], list[int]],
         snapshot_every: int,
         seconds: float = 1.0,
+        forget: Callable[[], bool] = lambda: True,
+        forget_seconds: float = 300.0,
     ) -> None:
+        """forget: done every `forget_seconds`, or in the next round again where it says that it could not."""
         self._follower = follower
         self._engine = engine
         self._keys = keys
         self._snapshot_every = snapshot_every
         self._seconds = seconds
+        self._forget = forget
+        self._forget_seconds = forget_seconds
+        self._forget_due = time.monotonic() + forget_seconds
         self._stopping = threading.Event()
         self._woken = threading.Event()
-        self._store_away = False
+        self._away: str | None = None
         self._thread: threading.Thread | None = None
 
     def round(self, snapshot_after: int | None = None) -> None:
@@ -41,6 +47,8 @@ class Upkeep:
         self._follower.follow()
         for key in self._keys():
             self._engine.maintain(key)
+            if self._engine.revision(key) is None:
+                self._follower.hold_again(key)
             if self._engine.unsaved(key) >= max(1, after):
                 self._follower.snapshot(key)
 
@@ -64,22 +72,28 @@ class Upkeep:
                 self._attempt(self._follower.follow)
             else:
                 self._attempt(self.round)
+                self._attempt(self._forget_when_due)
                 due = time.monotonic() + self._seconds
+
+    def _forget_when_due(self) -> None:
+        if time.monotonic() >= self._forget_due and self._forget():
+            self._forget_due = time.monotonic() + self._forget_seconds
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """A search or write meets the same trouble and reports it to its caller; here it is tried again."""
         try:
             work()
-        except StoreUnavailable as error:
-            if not self._store_away:
-                logger.warning("the gallery's upkeep waits for the store: %s", error)
-            self._store_away = True
+        except (StoreUnavailable, EngineUnavailable) as error:
+            away = "store" if isinstance(error, StoreUnavailable) else "vector engine"
+            if self._away != away:
+                logger.warning("the gallery's upkeep waits for the %s: %s", away, error)
+            self._away = away
         except Exception:
             logger.exception("the gallery's upkeep failed; it runs again")
         else:
-            if self._store_away:
-                logger.warning("the gallery's store answers again")
-            self._store_away = False
+            if self._away is not None:
+                logger.warning("the gallery's %s answers again", self._away)
+            self._away = None
 
     def stop(self) -> None:
         """Returns when the round under way is over."""

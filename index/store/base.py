@@ -50,6 +50,13 @@ class TemplateStore(Protocol):
         """The newest committed revision, of any process; 0 in an empty store. Asked at every search."""
         ...
 
+    def tidy(self, *, rewrite: bool) -> bool:
+        """Removes what was deleted from the database's journal, as far as that is in our hands; False: not now.
+
+        rewrite: rows were deleted, so that the file itself may hold traces of them. Raises StoreUnavailable.
+        """
+        ...
+
     def close(self) -> None:
         """Gives every connection back."""
         ...

@@ -24,3 +24,13 @@ def database_url(text: str) -> URL:
     if "password" in url.query:
         raise ValueError(f"the password must stand between user and host, as in {FORM}")
     return url.set(drivername="postgresql+psycopg")
+
+
+def with_password(text: str, password: str) -> str:
+    """The address with the password of its user. Raises ValueError as database_url, and where it has one or no user."""
+    url = database_url(text)
+    if url.password is not None:
+        raise ValueError("the address of the database has a password already")
+    if not url.username:
+        raise ValueError(f"the address of the database names no user whose password it could be: {FORM}")
+    return url.set(password=password).render_as_string(hide_password=False)

@@ -308,7 +308,7 @@ def remove_rows(connection: Connection, found: Row[Any], person: int, keys: Sequ
     connection.execute(delete(faces).where(faces.c.key.in_(keys)))
     refresh(connection, found, [person])
     collections.count(connection, found.key, faces_more=-len(keys))
-    log.advance(connection, found.key, log.Kind.FACES, [person])
+    log.advance(connection, found.key, log.Kind.FACES_GONE, [person])
 
 
 def ids(connection: Connection, keys: Sequence[int]) -> dict[int, str]:

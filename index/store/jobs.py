@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, insert, or_, select, update
 
 from index.errors import InvalidRecord, JobConflict, LeaseLost, UnknownJob
-from index.job_records import ACTIVE, Claim, Job, JobState, NewJob, Values
+from index.job_records import ACTIVE, Claim, Going, Job, JobState, NewJob, Values
 from index.record_rules import metadata_object, values_text
 from index.store import clock
 from index.store.schema import job_findings, job_items, jobs
@@ -287,12 +287,13 @@ def _remove(connection: Connection, which: ColumnElement[bool]) -> None:
     connection.execute(delete(jobs).where(which))
 
 
-def unsettled(connection: Connection) -> list[tuple[str, str, int]]:
-    """(kind, state, items to be settled) of the jobs that have not ended, by kind and state."""
-    left = func.sum(jobs.c.total - jobs.c.done - jobs.c.rejected - jobs.c.failed)
-    query = select(jobs.c.kind, jobs.c.state, left).where(ACTIVE_JOBS)
+def unsettled(connection: Connection) -> list[Going]:
+    """The jobs that have not ended, by kind and state."""
+    settled = jobs.c.done + jobs.c.rejected + jobs.c.failed
+    counts = func.count(), func.sum(settled), func.sum(jobs.c.total - settled)
+    query = select(jobs.c.kind, jobs.c.state, *counts).where(ACTIVE_JOBS)
     found = connection.execute(query.group_by(jobs.c.kind, jobs.c.state))
-    return [(kind, state, int(items)) for kind, state, items in found]
+    return [Going(kind, state, count, int(done), int(left)) for kind, state, count, done, left in found]
 
 
 def record(found: Row[Any]) -> Job:

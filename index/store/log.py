@@ -17,8 +17,9 @@ KEYS = np.dtype("<i8")
 
 
 class Kind(StrEnum):
-    """What a revision did. Only FACES and PERSON_GONE touch searched rows.
+    """What a revision did. Only FACES, FACES_GONE and PERSON_GONE touch searched rows.
 
+    FACES_GONE: faces were deleted; a snapshot of before holds them.
     REBUILD: everybody who follows makes the collection's index anew from the store.
     """
 
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     PERSON = "person"
     PERSON_GONE = "person_gone"
     FACES = "faces"
+    FACES_GONE = "faces_gone"
     REBUILD = "rebuild"
 
 
@@ -89,6 +91,26 @@ def touched_collections(connection: Connection, after: int) -> dict[int, int]:
 def touched_persons(connection: Connection, collection: int, after: int) -> list[int]:
     """Keys of the persons of a collection whose searched rows changed after a revision, ascending."""
     return changes(connection, collection, after).persons
+
+
+LOSSES = [str(kind) for kind in (Kind.FACES_GONE, Kind.PERSON_GONE, Kind.COLLECTION_GONE)]
+
+
+def lost(connection: Connection, collection: int | None, after: int) -> bool:
+    """Whether faces of a collection, or of any, were deleted after a revision."""
+    query = select(revisions.c.revision).where(revisions.c.revision > after, revisions.c.kind.in_(LOSSES))
+    if collection is not None:
+        query = query.where(revisions.c.collection_key == collection)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def last_loss(connection: Connection, collection: int) -> int | None:
+    """When faces of a collection were last deleted, in microseconds; None where none ever were."""
+    query = select(revisions.c.created_at).where(
+        revisions.c.collection_key == collection, revisions.c.kind.in_(LOSSES)
+    )
+    found: int | None = connection.execute(query.order_by(revisions.c.revision.desc()).limit(1)).scalar()
+    return found
 
 
 def changes(connection: Connection, collection: int, after: int) -> Changes:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from index.errors import StoreUnavailable
@@ -25,13 +27,26 @@ def turn(folder: Path) -> Iterator[None]:
         yield
 
 
-def upgrade(engine: Engine) -> None:
-    """Runs what is missing. The caller keeps others from doing so meanwhile."""
+NEWEST = "head"
+
+
+def upgrade(engine: Engine, schema: str = NEWEST) -> None:
+    """Runs what is missing up to a step. The caller keeps others from doing so meanwhile."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     with engine.connect() as connection, _references_unchecked(connection):
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, schema)
+
+
+def steps() -> list[str]:
+    """Every step there is, oldest first."""
+    return [script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()][::-1]
+
+
+def reached(connection: Connection) -> str | None:
+    """The step that a database is at; None where it has no tables of a gallery."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from index.errors import CommitUnknown, StoreUnavailable
 from index.store import log
 from index.store.database_url import database_url
 from index.store.listener import Listener
-from index.store.migrate import upgrade
+from index.store.migrate import NEWEST, upgrade
 
 CONNECT_SECONDS = 5
 LOCK_MS = 30_000
@@ -31,6 +31,8 @@ CONNECTIONS = 16
 WRITERS = 0x636F636972636C65  # "cocircle"; an advisory lock of the database, not of a table
 CHANNEL = "cocircle"
 BINARY = 1
+DESCRIBED = "cocircle_described"
+"""An option of a connection whose database is asked for its tables: SQLAlchemy reads those answers as text."""
 # One round trip: the turn, the notice that PostgreSQL sends with the commit, and the limit for this transaction.
 TURN = text(
     "SELECT pg_advisory_xact_lock(:writers), pg_notify(:channel, :own),"
@@ -47,8 +49,15 @@ class PostgresStore:
     new connection, so the store recovers by itself when the database is back.
     """
 
-    def __init__(self, url: str, lock_ms: int = LOCK_MS, statement_ms: int = STATEMENT_MS) -> None:
-        """Connects and brings the schema up to date; processes that start at once take turns.
+    def __init__(
+        self,
+        url: str,
+        lock_ms: int = LOCK_MS,
+        statement_ms: int = STATEMENT_MS,
+        schema: str | None = NEWEST,
+    ) -> None:
+        """Connects and brings the schema up to a step, None leaving it as it is; processes that start at once take
+        turns.
 
         Raises ValueError for what is no such address, StoreUnavailable.
         """
@@ -67,16 +76,17 @@ class PostgresStore:
         self._asking = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._unlimited = _engine(address, {"statement_timeout": 0}, poolclass=NullPool)
         try:
-            self._migrate()
+            self._migrate(schema)
         except DBAPIError as error:
             self.close()
             shown = address.render_as_string(hide_password=True)
             raise StoreUnavailable(f"{shown} cannot be opened: {_one_line(error.orig)}") from error
 
-    def _migrate(self) -> None:
+    def _migrate(self, schema: str | None) -> None:
         with self._unlimited.begin() as held:
             held.execute(text("SELECT pg_advisory_xact_lock(:writers)"), {"writers": WRITERS})
-            upgrade(self._unlimited)
+            if schema is not None:
+                upgrade(self._unlimited, schema)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -123,6 +133,10 @@ class PostgresStore:
     def listen(self, changed: Callable[[], None]) -> None:
         """See TemplateStore.listen."""
         self._listeners.append(Listener(self._unlimited, CHANNEL, self._own, changed))
+
+    def tidy(self, *, rewrite: bool) -> bool:
+        """See TemplateStore.tidy. PostgreSQL recycles its journal itself; its tables need VACUUM (docs/gallery.md)."""
+        return True
 
     def close(self) -> None:
         """See TemplateStore.close."""
@@ -189,8 +203,9 @@ def _engine(address: URL, limits: dict[str, int], **pool: Any) -> Engine:
         raw.commit()
 
     @event.listens_for(engine, "before_cursor_execute")
-    def _templates_as_bytes(_connection: Connection, cursor: Any, *_: object) -> None:
-        cursor.format = BINARY  # as text a template takes twice its bytes, and a scan twice its time
+    def _templates_as_bytes(connection: Connection, cursor: Any, *_: object) -> None:
+        if not connection.get_execution_options().get(DESCRIBED):
+            cursor.format = BINARY  # as text a template takes twice its bytes, and a scan twice its time
 
     return engine
 

@@ -129,7 +129,7 @@ def _remove_persons(connection: Connection, keys: Iterable[int]) -> None:
 
 def _count(connection: Connection, form: Row[Any], touched: Iterable[int], purged: Purged) -> None:
     collections.count(connection, form.key, persons_more=-purged.persons, faces_more=-purged.faces)
-    log.advance(connection, form.key, log.Kind.FACES, list(touched))
+    log.advance(connection, form.key, log.Kind.FACES_GONE, list(touched))
 
 
 def _parts(keys: Sequence[int]) -> Iterable[Sequence[int]]:

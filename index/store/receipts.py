@@ -12,14 +12,22 @@ from index.records import Receipt, StoredReceipt
 from index.store import clock
 from index.store.schema import receipts
 
+ERASED = b"erased"
+"""The answer of a write that named somebody who was deleted since. Its key stays taken."""
+
 
 def find(connection: Connection, scope: str, key: str) -> StoredReceipt | None:
-    """What is stored under a key, if anything."""
+    """What is stored under a key, if anything. Raises IdempotencyConflict where its answer was erased."""
     if not storable(scope) or not storable(key):
         return None
     row = connection.execute(
         select(receipts.c.digest, receipts.c.answer).where(receipts.c.scope == scope, receipts.c.key == key)
     ).one_or_none()
+    if row is not None and row.answer == ERASED:
+        raise IdempotencyConflict(
+            f"idempotency key {key[:80]!r} was used for a write about somebody who was deleted since; nothing was "
+            "written now; choose a new key"
+        )
     return None if row is None else StoredReceipt(digest=row.digest, answer=row.answer)
 
 

@@ -129,6 +129,17 @@ receipts = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+# Who is gone and may still be named in receipts and records of jobs. A trigger of the migration writes it, whatever
+# removes a person; whoever has taken the names out of all records removes it.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("collection", Id, nullable=False),
+    Column("person", Id, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 jobs = Table(
     "jobs",
     metadata,

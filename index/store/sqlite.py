@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,9 +16,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from index.errors import StoreUnavailable
 from index.store import log
-from index.store.migrate import turn, upgrade
+from index.store.migrate import NEWEST, turn, upgrade
 
 FILE = "gallery.sqlite3"
+TIDY_SECONDS = 0.2
+REWRITTEN_BYTES = 1 << 29
+"""Of a file that is rewritten after deletions; writers wait some seconds for it. A larger one is its operator's."""
 BUSY_MS = 30_000
 """How long a write waits for another process before it gives up."""
 
@@ -25,13 +29,18 @@ BUSY_MS = 30_000
 class SqliteStore:
     """A TemplateStore in `folder`/gallery.sqlite3; several processes may hold it at once."""
 
-    def __init__(self, folder: Path, busy_ms: int = BUSY_MS) -> None:
-        """Opens or makes the database and brings its schema up to date. Raises StoreUnavailable."""
-        self._engine = _engine(folder / FILE, busy_ms)
+    def __init__(self, folder: Path, busy_ms: int = BUSY_MS, schema: str | None = NEWEST) -> None:
+        """Opens or makes the database and brings its schema up to a step; None leaves it as it is.
+
+        Raises StoreUnavailable.
+        """
+        self._file = folder / FILE
+        self._engine = _engine(self._file, busy_ms)
         self._writing = threading.Lock()
         try:
             with turn(folder):
-                upgrade(self._engine)
+                if schema is not None:
+                    upgrade(self._engine, schema)
         except DBAPIError as error:
             self._engine.dispose()
             raise StoreUnavailable(f"{folder / FILE} cannot be opened: {error.orig}") from error
@@ -61,6 +70,24 @@ class SqliteStore:
         """See TemplateStore.revision."""
         with self.read() as connection:
             return log.revision(connection)
+
+    def tidy(self, *, rewrite: bool) -> bool:
+        """See TemplateStore.tidy: the journal is written into the file and cut off, unless somebody reads meanwhile.
+
+        secure_delete overwrites rows where they are. Where an index was split or merged before, copies of them stand in
+        parts of pages that belong to nothing; only a file that is written anew has none.
+        """
+        # A connection of its own, since it must give up soon: while it waits for readers, nobody can write.
+        try:
+            with contextlib.closing(sqlite3.connect(self._file, timeout=TIDY_SECONDS)) as raw:
+                if rewrite and self._file.stat().st_size <= REWRITTEN_BYTES:
+                    raw.execute("VACUUM")
+                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                return False
+            raise StoreUnavailable(f"the store cannot be tidied now ({error})") from error
+        return not busy
 
     def close(self) -> None:
         """See TemplateStore.close."""

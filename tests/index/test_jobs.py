@@ -10,7 +10,7 @@ import pytest
 
 from index.errors import InvalidRecord, JobConflict, LeaseLost, UnknownJob
 from index.gallery import Gallery
-from index.job_records import Claim, ItemState, JobState, NewItem, NewJob, Outcome
+from index.job_records import Claim, Going, ItemState, JobState, NewItem, NewJob, Outcome
 from index.records import NewCollection, NewFace, Receipt
 from index.store import clock, jobs
 from index.writing import Settlement, Writing
@@ -257,7 +257,7 @@ def test_a_plan_that_comes_further_each_time_is_never_given_up(gallery: Gallery,
         assert claim is not None
         gallery.jobs.listed(claim, items(f"p{at}"))
         time[0] += jobs.LEASE + 1
-    assert gallery.jobs.unsettled() == [("enroll", "waiting", 2 * jobs.CLAIMED_AT_MOST)]
+    assert gallery.jobs.unsettled() == [Going("enroll", "waiting", 1, 0, 2 * jobs.CLAIMED_AT_MOST)]
 
 
 def test_jobs_take_turns_and_each_worker_takes_what_suits_it(gallery: Gallery, time: list[int]) -> None:

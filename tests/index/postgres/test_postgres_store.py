@@ -249,7 +249,7 @@ def test_a_forgotten_person_leaves_the_tables_files_with_the_next_full_vacuum(po
         gallery.add_faces("c", name, faces, contract_id=CONTRACT, create_person=NewPerson(name))
         gallery.delete_person("c", name)
     assert [postgres.tables_hold(mark) for mark in marks] == [True, True]
-    for table in ("persons", "faces", "crops", "receipts"):
+    for table in ("persons", "faces", "crops", "forgotten", "receipts", "job_items", "job_findings"):
         postgres.ask(f"VACUUM (FULL, ANALYZE) {table}", url=address)
     assert [postgres.tables_hold(mark) for mark in marks] == [False, False]
 
