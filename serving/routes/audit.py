@@ -9,12 +9,11 @@ from typing import Annotated
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 
 from index.audit_records import Action, Wanted
 from serving.access import Administrator, ServiceDep
 from serving.access_answers import audit_line
-from serving.access_schemas import AuditPage
+from serving.access_schemas import AuditPage, Moment
 from serving.docs import ERRORS
 from serving.errors import invalid_request
 from serving.routes.collections import Cursor, PageLimit
@@ -28,8 +27,8 @@ LINES = "application/jsonl"
 
 
 async def wanted(
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     action: Action | None = None,
     collection: CollectionId | None = None,
     actor: ActorId | None = None,

@@ -11,7 +11,7 @@ from index.records import Collection, NewCollection
 from serving import answers
 from serving.access import Admin, Reader, ServiceDep
 from serving.contracts import asked_pack
-from serving.docs import ERRORS, json_body
+from serving.docs import ERRORS, json_body, repeatable
 from serving.errors import ApiError
 from serving.granted import granted_collections
 from serving.idempotency import Once
@@ -24,7 +24,9 @@ PageLimit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=2048)]
 
 
-@router.post("", status_code=201, openapi_extra=json_body(CollectionIn), response_model=CollectionOut)
+@router.post(
+    "", status_code=201, openapi_extra=repeatable(json_body(CollectionIn)), response_model=CollectionOut
+)
 async def create(request: Request, service: ServiceDep, who: Admin) -> Response:
     """A new, empty collection, bound to the model contract of a served pack."""
     sent = await read_body(request, CollectionIn)
@@ -76,7 +78,9 @@ async def one(collection: str, service: ServiceDep, _: Reader) -> CollectionOut:
     return await run_sync(look)
 
 
-@router.patch("/{collection}", openapi_extra=json_body(CollectionPatch), response_model=CollectionOut)
+@router.patch(
+    "/{collection}", openapi_extra=repeatable(json_body(CollectionPatch)), response_model=CollectionOut
+)
 async def change(collection: str, request: Request, service: ServiceDep, who: Admin) -> Response:
     """Changes search, keep_crops or metadata."""
     sent = await read_body(request, CollectionPatch)
@@ -89,7 +93,7 @@ async def change(collection: str, request: Request, service: ServiceDep, who: Ad
     return await once.run(write)
 
 
-@router.delete("/{collection}", status_code=204)
+@router.delete("/{collection}", status_code=204, openapi_extra=repeatable())
 async def delete(
     collection: str, request: Request, service: ServiceDep, who: Admin, force: bool = False
 ) -> Response:

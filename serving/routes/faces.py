@@ -17,7 +17,7 @@ from index.records import Collection, NewFace, NewPerson, Receipt, Written
 from serving import answers
 from serving.access import Enroller, Principal, Reader, ServiceDep
 from serving.contracts import by_contract
-from serving.docs import ERRORS, image_body
+from serving.docs import ERRORS, image_body, repeatable
 from serving.enrolment import Judgement, QualityGate, judge
 from serving.errors import STATUS_OF_REASON, ApiError
 from serving.idempotency import Once
@@ -52,7 +52,7 @@ class EnrolOptions(Body):
     quality: QualityGate = QualityGate.AUTO
     create: bool = False
     name: Name = ""
-    templates: list[TemplateIn] = Field(default_factory=list, max_length=1000)
+    templates: list[TemplateIn] | None = Field(default=None, min_length=1, max_length=1000)
     contract_id: str | None = Field(default=None, max_length=255)
 
     @model_validator(mode="after")
@@ -62,7 +62,10 @@ class EnrolOptions(Body):
         return self
 
 
-@router.post("", status_code=201, openapi_extra=image_body(EnrolOptions, many=True), response_model=EnrolOut)
+BODY = image_body(EnrolOptions, many=True, instead=("templates", "contract_id"))
+
+
+@router.post("", status_code=201, openapi_extra=repeatable(BODY), response_model=EnrolOut)
 async def enrol(
     collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
 ) -> Response:
@@ -105,7 +108,8 @@ async def _enrolled(
         judgement = await run_sync(work)
         new = [accepted.new for accepted in judgement.accepted]
     else:
-        new = [NewFace(np.array(item.embedding), item.quality, item.detail) for item in options.templates]
+        sent_templates = options.templates or ()
+        new = [NewFace(np.array(item.embedding), item.quality, item.detail) for item in sent_templates]
         check_contract(found.id, found.contract_id, options.contract_id or "")
     if not new:
         raise _nothing_accepted(judgement.rejected)
@@ -146,7 +150,7 @@ async def listing(
     return FacePage(items=[answers.face_record_out(item) for item in found[:limit]], next=more)
 
 
-@router.get("/{face}/crop", response_class=Response)
+@router.get("/{face}/crop", response_class=Response, responses={200: {"content": {"image/png": {}}}})
 async def crop(collection: str, person: str, face: str, service: ServiceDep, _: Reader) -> Response:
     """The kept aligned crop; 404 where the collection keeps none."""
     data = await run_sync(lambda: service.gallery.face_crop(collection, person, face))
@@ -157,7 +161,7 @@ async def crop(collection: str, person: str, face: str, service: ServiceDep, _: 
     return Response(data, media_type="image/png")
 
 
-@router.delete("/{face}", status_code=204)
+@router.delete("/{face}", status_code=204, openapi_extra=repeatable())
 async def delete(
     collection: str, person: str, face: str, request: Request, service: ServiceDep, who: Enroller
 ) -> Response:

@@ -34,6 +34,8 @@ from serving.waiting import analysed, ended
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"], responses=ERRORS)
 
+TEMPLATE = ("embedding", "contract_id")
+
 
 class ProbeOptions(Body):
     """threshold: least cosine; or max_fmr: rate of false matches. A template in place of a photo says its contract."""
@@ -73,7 +75,7 @@ class Probes:
     analysis: Analysis | None
 
 
-@router.post("/identify", openapi_extra=image_body(IdentifyOptions))
+@router.post("/identify", openapi_extra=image_body(IdentifyOptions, instead=TEMPLATE))
 async def identify(collection: str, request: Request, service: ServiceDep, _: Reader) -> IdentifyOut:
     """Who is this? At or above the threshold, best first; an empty list of candidates means unknown."""
     refuse_when_full(service)
@@ -132,7 +134,7 @@ async def _identified(
     )
 
 
-@router.post("/persons/{person}/verify", openapi_extra=image_body(PersonVerifyOptions), tags=["persons"])
+@router.post("/persons/{person}/verify", openapi_extra=image_body(PersonVerifyOptions, instead=TEMPLATE))
 async def verify_person(
     collection: str, person: str, request: Request, service: ServiceDep, _: Reader
 ) -> PersonVerifyOut:

@@ -20,16 +20,26 @@ from index.job_records import ItemState, Job, JobState, NewItem
 from index.records import Receipt
 from serving import job_answers
 from serving.access import Enroller, Principal, Reader, ServiceDep
-from serving.docs import ERRORS, image_body, json_body
+from serving.docs import ERRORS, json_body, repeatable, upload_form
 from serving.errors import ApiError, invalid_request
 from serving.granted import granted
 from serving.idempotency import Once
-from serving.job_schemas import AddedOut, FindingPage, ItemPage, JobIn, JobOut, JobPage, UploadForm
+from serving.job_schemas import (
+    AddedOut,
+    FindingPage,
+    ItemPage,
+    JobIn,
+    JobOut,
+    JobPage,
+    KindsOut,
+    UploadForm,
+)
 from serving.jobs.making import new_job, scope_of
+from serving.jobs.registry import ALL
 from serving.jobs.results import remove_files, result_file
-from serving.keys import Scope
 from serving.routes.collections import Cursor, PageLimit
 from serving.schemas import CollectionId
+from serving.scopes import Scope
 from serving.service import Service
 from serving.uploads import ImageRequest, read_body, read_images
 
@@ -38,11 +48,18 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=ERRORS)
 ID = re.compile(r"[0-9a-f]{32}")
 UPLOAD_WAIT_SECONDS = 5
 FORM = "multipart/form-data"
-_whole = image_body(UploadForm, many=True)["requestBody"]["content"]
-UPLOAD = {"requestBody": {"required": True, "content": {FORM: _whole[FORM]}}}
+MAKING = json_body(JobIn, kind=[kind.name for kind in ALL])
+FILE: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {"application/octet-stream": {}},
+        "headers": {"Repr-Digest": {"required": True, "schema": {"type": "string"}}},
+    }
+    for status, text in {200: "The file.", 206: "The part of it that Range asks for."}.items()
+}
 
 
-@router.post("", status_code=202, openapi_extra=json_body(JobIn), response_model=JobOut)
+@router.post("", status_code=202, openapi_extra=repeatable(MAKING), response_model=JobOut)
 async def create(request: Request, service: ServiceDep, who: Enroller) -> Response:
     """A new job; `Location` says where to look for it. The work goes on after the answer."""
     sent = await read_body(request, JobIn)
@@ -95,6 +112,12 @@ async def listing(
     return JobPage(items=[job_answers.job_out(job) for job in found[:limit]], next=more)
 
 
+@router.get(":kinds")
+async def kinds(_: Reader) -> KindsOut:
+    """The kinds of jobs that there are, with the options that clients may give."""
+    return KindsOut(items=[job_answers.kind_out(kind) for kind in ALL])
+
+
 @router.get("/{job}")
 async def one(job: str, service: ServiceDep, who: Reader) -> JobOut:
     """A job's state and how far it has come."""
@@ -132,7 +155,7 @@ async def findings(
     return FindingPage(items=[dict(record.body) for record in records[:limit]], next=more)
 
 
-@router.get("/{job}/result", response_class=FileResponse)
+@router.get("/{job}/result", response_class=FileResponse, responses=FILE)
 async def result(job: str, service: ServiceDep, who: Reader) -> FileResponse:
     """The file that a finished job made, with its SHA-256 in `Repr-Digest`; 404 where it made none."""
     found = await run_sync(_changed, service, who, job)
@@ -146,7 +169,7 @@ async def result(job: str, service: ServiceDep, who: Reader) -> FileResponse:
     return FileResponse(path, headers=headers, media_type="application/octet-stream", filename=path.name)
 
 
-@router.post("/{job}/items", openapi_extra=UPLOAD, response_model=AddedOut)
+@router.post("/{job}/items", openapi_extra=upload_form(UploadForm), response_model=AddedOut)
 async def add(job: str, request: Request, service: ServiceDep, who: Enroller) -> AddedOut:
     """Adds photos to an open job, one for each of `items`. Sent again, it adds nothing twice."""
     found = await run_sync(_changed, service, who, job)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from index.records import NewPerson, Person
 from serving import answers
 from serving.access import Enroller, Reader, ServiceDep
-from serving.docs import ERRORS, json_body
+from serving.docs import ERRORS, json_body, repeatable
 from serving.idempotency import Once
 from serving.routes.collections import Cursor, PageLimit
 from serving.schemas import MergeIn, PersonIn, PersonOut, PersonPage, PersonPatch
@@ -19,7 +19,7 @@ from serving.uploads import read_body
 router = APIRouter(prefix="/v1/collections/{collection}/persons", tags=["persons"], responses=ERRORS)
 
 
-@router.post("", status_code=201, openapi_extra=json_body(PersonIn), response_model=PersonOut)
+@router.post("", status_code=201, openapi_extra=repeatable(json_body(PersonIn)), response_model=PersonOut)
 async def create(collection: str, request: Request, service: ServiceDep, who: Enroller) -> Response:
     """A new person without faces, under the caller's own id."""
     sent = await read_body(request, PersonIn)
@@ -44,7 +44,7 @@ async def listing(
     return PersonPage(items=[answers.person_out(item) for item in found[:limit]], next=more)
 
 
-@router.post("/{person}:merge", openapi_extra=json_body(MergeIn), response_model=PersonOut)
+@router.post("/{person}:merge", openapi_extra=repeatable(json_body(MergeIn)), response_model=PersonOut)
 async def merge(
     collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
 ) -> Response:
@@ -67,7 +67,7 @@ async def one(collection: str, person: str, service: ServiceDep, _: Reader) -> P
     return answers.person_out(await run_sync(lambda: service.gallery.person(collection, person)))
 
 
-@router.patch("/{person}", openapi_extra=json_body(PersonPatch), response_model=PersonOut)
+@router.patch("/{person}", openapi_extra=repeatable(json_body(PersonPatch)), response_model=PersonOut)
 async def change(
     collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
 ) -> Response:
@@ -84,7 +84,7 @@ async def change(
     return await once.run(write)
 
 
-@router.delete("/{person}", status_code=204)
+@router.delete("/{person}", status_code=204, openapi_extra=repeatable())
 async def delete(
     collection: str, person: str, request: Request, service: ServiceDep, who: Enroller
 ) -> Response:

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from faces.pack import ModelPack
-from index.errors import StoreUnavailable
+from index.errors import EngineUnavailable, StoreUnavailable
 from serving.access import Overseer, Reader, ServiceDep
 from serving.docs import ERRORS
 from serving.schemas import (
     CalibrationOut,
     CollectionReadiness,
+    ErrorOut,
     Health,
     ModelOut,
     ModelsOut,
@@ -34,6 +35,7 @@ LIBRARIES = (
     "opencv-python-headless",
     "faiss-cpu",
     "faiss-gpu",
+    "pymilvus",
     "fastapi",
     "sqlalchemy",
 )
@@ -45,7 +47,7 @@ async def livez() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: {"model": ReadyOut}})
+@router.get("/readyz", responses={503: {"model": ReadyOut | ErrorOut}})
 async def readyz(service: ServiceDep, response: Response) -> ReadyOut:
     """Models are warm and every acknowledged write is searchable; else 503 with what lags."""
     states = await run_sync(service.gallery.readiness)
@@ -58,11 +60,13 @@ async def readyz(service: ServiceDep, response: Response) -> ReadyOut:
         for state in states
         if not state.ready
     ]
-    response.status_code = 503 if lagging else 200
+    if lagging:
+        response.status_code = 503
+        response.headers["Retry-After"] = "1"
     return ReadyOut(ready=not lagging, models_warm=True, lagging=lagging)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses=ERRORS | {200: {"content": {"text/plain": {}}}})
 async def metrics(service: ServiceDep, _: Overseer) -> Response:
     """Prometheus' text format."""
     await run_sync(_measure_gallery, service)
@@ -124,7 +128,9 @@ def _measure_gallery(service: Service) -> None:
     service.metrics.waiting.set(service.pipeline.admission.admitted)
     service.metrics.templates.clear()
     service.metrics.lag.clear()
+    service.metrics.jobs.clear()
     service.metrics.job_items.clear()
+    service.metrics.job_items_settled.clear()
     try:
         _measure_collections(service)
     except StoreUnavailable:
@@ -141,5 +147,7 @@ def _measure_collections(service: Service) -> None:
         after = page[-1].id
     for state in service.gallery.readiness():
         service.metrics.lag.labels(state.collection).set(state.store_revision - state.engine_revision)
-    for kind, job_state, items in service.gallery.jobs.unsettled():
-        service.metrics.job_items.labels(kind, job_state).set(items)
+    for going in service.gallery.jobs.unsettled():
+        service.metrics.jobs.labels(going.kind, going.state).set(going.jobs)
+        service.metrics.job_items.labels(going.kind, going.state).set(going.waiting)
+        service.metrics.job_items_settled.labels(going.kind, going.state).set(going.settled)

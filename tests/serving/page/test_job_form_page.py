@@ -118,7 +118,7 @@ def test_a_large_exported_file_is_taken_apart_and_a_damaged_one_refused(
     expect_state(page, "done")
     whole = http.get(f"/v1/jobs/{job}/result").content
     split = """async (text) => {
-      const { split } = await import("/assets/export_file.js");
+      const { split } = await import("/assets/jobs/export_file.js");
       const parts = await split(new TextEncoder().encode(text), 1);
       return Promise.all(parts.map((part) => part.text()));
     }"""

@@ -133,7 +133,7 @@ def test_the_text_of_metrics_is_read_with_its_labels_and_escapes(page: Page) -> 
         'a_total{kind="b\\"c\\\\d\\ne",of="f"} 2.0\na_total{kind="g"} 40\nh 1.5e-3 1700000000\ni +Inf\n'
     )
     read = """async (text) => {
-      const { Metrics } = await import("/assets/metrics_text.js");
+      const { Metrics } = await import("/assets/system/metrics_text.js");
       const found = new Metrics(text);
       const escaped = found.one("a_total", { kind: 'b"c\\\\d\\ne' });
       return [found.sum("a_total"), escaped, found.one("h"), found.one("none") ?? null];
