@@ -87,7 +87,9 @@ class Identification:
                 return whole(connection, found, since, units, hits, limit, threshold)
         except Ghosts as error:
             self._engine.doubt(found.key)
-            raise EngineBehind("the vector engine found somebody who is not there; it is made anew") from error
+            raise EngineBehind(
+                "the vector engine found somebody who is not there; it is made anew"
+            ) from error
 
     def _named(self, hits: Sequence[Hits], with_faces: bool) -> list[list[Candidate]] | None:
         """None when somebody found was deleted meanwhile: whoever came next must not be missing."""

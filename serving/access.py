@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
@@ -13,7 +13,8 @@ from index.audit_records import Actor, act_as
 from index.errors import UnknownCollection
 from index.key_records import reaches
 from serving.errors import ApiError
-from serving.keys import REACH, Key, Scope
+from serving.keys import Key
+from serving.scopes import REACH, Scope
 from serving.service import Service
 
 
@@ -118,6 +119,10 @@ def refuse_wrong_key(request: Request, service: Service) -> None:
         raise ApiError(429, "rate_limited", message, headers=headers)
 
 
+NEEDED: dict[Callable[..., Any], Scope] = {}
+"""The scope that each dependency made by `needs` asks for, so that the OpenAPI document can tell it."""
+
+
 def needs(scope: Scope, *, everything: bool = False) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that lets through who may do what `scope` covers: else 401, 403, or 404 for a collection of the path
     that is not granted. everything: only who is not limited to some collections.
@@ -145,6 +150,7 @@ def needs(scope: Scope, *, everything: bool = False) -> Callable[[Request], Awai
             who.see(request.path_params["collection"])
         return who
 
+    NEEDED[check] = scope
     return check
 
 

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-from serving.keys import Scope
 from serving.schemas import Answer, Body, Finite, Name
+from serving.scopes import Scope
 
 Grant = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]{1,255}|[A-Za-z0-9_.-]{0,254}\*)$")]
+
+
+def _written_out(moment: Any) -> Any:
+    # A bare number would be read as seconds since 1970, or as milliseconds, by its size. And behind a validator of
+    # ours a strict reading of JSON takes no text for a moment, so it is read here.
+    if isinstance(moment, datetime):
+        return moment
+    try:
+        if "-" in moment[1:]:
+            return datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError("is no date and time; write it as 2030-12-31T18:00:00+01:00")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside of the years 1 to 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 KeyId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 
 
@@ -23,7 +46,7 @@ class KeyIn(Body):
     scope: Scope
     collections: list[Grant] | None = Field(default=None, min_length=1, max_length=1000)
     rate: Finite | None = Field(default=None, gt=0, le=1e6)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class KeyOut(Answer):

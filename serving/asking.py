@@ -102,9 +102,9 @@ class Asking:
         raise _failure(response)
 
     @contextmanager
-    def streamed(self, path: str) -> Iterator[httpx.Response]:
+    def streamed(self, path: str, **filters: Any) -> Iterator[httpx.Response]:
         """A GET whose answer is read piece by piece. Raises ApiFailure before anything is yielded."""
-        with self._http.stream("GET", path) as response:
+        with self._http.stream("GET", path, params=filters) as response:
             if not response.is_success:
                 response.read()
                 raise _failure(response)

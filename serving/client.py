@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from serving import schemas
+from serving.access_client import AuditClient, KeysClient
 from serving.asking import ApiFailure, Asking, Photo, file_of, files_of, given, part
 from serving.job_client import JobsClient
 
@@ -21,9 +22,11 @@ class Client(Asking):
         """Every face of a photo, largest first."""
         return self.read(schemas.DetectOut, "POST", "/v1/detect", files=files_of(image=photo))
 
-    def embeddings(self, photo: Photo, faces: str = "all") -> schemas.EmbeddingsOut:
-        """Templates of a photo's faces."""
-        options = {"faces": faces}
+    def embeddings(
+        self, photo: Photo, faces: str = "all", *, pack: str | None = None
+    ) -> schemas.EmbeddingsOut:
+        """Templates of a photo's faces, by the main pack or the one of this name or contract."""
+        options = given(faces=faces, pack=pack)
         return self.read(
             schemas.EmbeddingsOut, "POST", "/v1/embeddings", params=options, files=files_of(image=photo)
         )
@@ -36,9 +39,10 @@ class Client(Asking):
         threshold: float | None = None,
         max_fmr: float | None = None,
         faces: str = "largest",
+        pack: str | None = None,
     ) -> schemas.VerifyOut:
-        """Do two photos show one person?"""
-        options = given(threshold=threshold, max_fmr=max_fmr, faces=faces)
+        """Do two photos show one person? By the main pack, or the one of this name or contract."""
+        options = given(threshold=threshold, max_fmr=max_fmr, faces=faces, pack=pack)
         files = files_of(image_a=photo_a, image_b=photo_b)
         return self.read(schemas.VerifyOut, "POST", "/v1/verify", params=options, files=files)
 
@@ -47,7 +51,7 @@ class Client(Asking):
     def create_collection(
         self, collection: str, *, idempotency_key: str | None = None, **options: Any
     ) -> schemas.CollectionOut:
-        """A new collection; options as in schemas.CollectionIn."""
+        """A new collection; options as in schemas.CollectionIn, such as `pack`."""
         body = {"id": collection, **options}
         return self.write(schemas.CollectionOut, "POST", "/v1/collections", idempotency_key, json=body)
 
@@ -58,6 +62,11 @@ class Client(Asking):
     def collections(self) -> Iterator[schemas.CollectionOut]:
         """Every collection, by id."""
         return self.pages(schemas.CollectionPage, "/v1/collections")
+
+    def change_collection(self, collection: str, **changes: Any) -> schemas.CollectionOut:
+        """Changes search, keep_crops or metadata."""
+        path = f"/v1/collections/{part(collection)}"
+        return self.write(schemas.CollectionOut, "PATCH", path, None, json=changes)
 
     def delete_collection(self, collection: str, *, force: bool = False) -> None:
         """Deletes a collection; one with persons only by force."""
@@ -86,6 +95,15 @@ class Client(Asking):
     def persons(self, collection: str) -> Iterator[schemas.PersonOut]:
         """Every person of a collection, by id."""
         return self.pages(schemas.PersonPage, f"/v1/collections/{part(collection)}/persons")
+
+    def change_person(self, collection: str, person: str, **changes: Any) -> schemas.PersonOut:
+        """Changes name or metadata."""
+        return self.write(schemas.PersonOut, "PATCH", _person(collection, person), None, json=changes)
+
+    def merge_persons(self, collection: str, person: str, source: str) -> schemas.PersonOut:
+        """Moves every face of `source` to `person` and removes `source`."""
+        path = _person(collection, person) + ":merge"
+        return self.write(schemas.PersonOut, "POST", path, None, json={"source": source})
 
     def delete_person(self, collection: str, person: str) -> None:
         """Forgets a person."""
@@ -132,6 +150,10 @@ class Client(Asking):
         """Every sample of a person."""
         return self.pages(schemas.FacePage, _person(collection, person) + "/faces")
 
+    def crop(self, collection: str, person: str, face: str) -> bytes:
+        """The kept aligned crop of a sample, a PNG. ApiFailure where its collection keeps none."""
+        return self.send("GET", f"{_person(collection, person)}/faces/{part(face)}/crop", again=True).content
+
     def delete_face(self, collection: str, person: str, face: str) -> None:
         """Deletes one sample."""
         self.send("DELETE", f"{_person(collection, person)}/faces/{part(face)}")
@@ -174,6 +196,18 @@ class Client(Asking):
         """What there is to ask about jobs."""
         return JobsClient(self)
 
+    # keys and the audit
+
+    @property
+    def keys(self) -> KeysClient:
+        """What there is to ask about keys."""
+        return KeysClient(self)
+
+    @property
+    def audit(self) -> AuditClient:
+        """What there is to ask about the audit."""
+        return AuditClient(self)
+
     # the service
 
     def ready(self) -> bool:
@@ -181,7 +215,7 @@ class Client(Asking):
         return self._http.get("/readyz").status_code == 200
 
     def models(self) -> schemas.ModelsOut:
-        """The served model pack."""
+        """The served model packs, the main one first."""
         return self.read(schemas.ModelsOut, "GET", "/v1/models")
 
     def system(self) -> schemas.SystemOut:

@@ -12,6 +12,7 @@ from pathlib import Path
 from index.private_file import secret_of
 from serving.errors import invalid_request
 
+FILE = "cursor.secret"
 SIGNATURE_BYTES = 16
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from traceback import clear_frames
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from faces.face import Reason
 from faces.image import ImageError
 from index import errors as gallery
-
-log = structlog.get_logger()
 
 STATUS_OF_GALLERY_ERROR: dict[type[gallery.GalleryError], int] = {
     gallery.UnknownCollection: 404,
@@ -56,6 +54,9 @@ CODE_OF_STATUS = {
     429: "overloaded",
     503: "unavailable",
 }
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ApiError(Exception):
@@ -118,7 +119,7 @@ def let_go(error: Exception) -> None:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make every way a request can fail answer with the envelope."""
+    """Make every way a request can be refused answer with the envelope; what is unforeseen is answered by the frame."""
 
     @app.exception_handler(ApiError)
     async def _api(request: Request, error: ApiError) -> JSONResponse:
@@ -143,20 +144,26 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         code = CODE_OF_STATUS.get(error.status_code, "error")
-        message = (
-            f"{error.detail}: {request.method} {request.url.path}; /v1/openapi.json lists what there is."
-        )
-        if error.status_code not in (404, 405):
-            message = str(error.detail)
-        return envelope(
-            request, ApiError(error.status_code, code, message, headers=dict(error.headers or {}))
-        )
+        headers = dict(error.headers or {})
+        message = str(error.detail)
+        if error.status_code in (404, 405):
+            asked = f"{request.method[:16]} {request.url.path[:200]}"
+            message = f"{error.detail}: {asked}; /v1/openapi.json lists what there is."
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods(request))
+        return envelope(request, ApiError(error.status_code, code, message, headers=headers))
 
-    @app.exception_handler(Exception)
-    async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-        log.error("unforeseen error", kind=type(error).__name__, exc_info=error)
-        message = "The service failed on this request; its log has the cause under this request id."
-        return envelope(request, ApiError(500, "internal", message))
+
+def _methods(request: Request) -> list[str]:
+    """What the path of a request can be asked by, over all routes; the framework tells those of the first one."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def problem(item: Any) -> dict[str, str]:

@@ -17,7 +17,9 @@ from serving.metrics import Metrics
 
 log = structlog.get_logger()
 
-REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -26,7 +28,9 @@ PAGE_POLICY = (
 
 
 class RequestFrame:
-    """Gives each request an id, answers with safe headers, counts and logs it without anything personal."""
+    """Gives each request an id, answers with safe headers, also what is unforeseen; counts and logs it without anything
+    personal.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -38,9 +42,9 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if REQUEST_ID.match(given) else secrets.token_hex(8)
+        request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 500
+        status: int | None = None
         begun = perf_counter()
 
         async def framed(message: Message) -> None:
@@ -59,18 +63,26 @@ class RequestFrame:
 
         try:
             await self._app(scope, receive, framed)
+        except Exception as error:
+            log.error("unforeseen error", request_id=request_id, kind=type(error).__name__, exc_info=error)
+            if status is not None:
+                raise  # too late for another answer; the server ends the connection
+            message = "The service failed on this request; its log has the cause under this request id."
+            await refuse(scope, framed, 500, "internal", message)
         finally:
-            self._account(scope, request_id, status, perf_counter() - begun)
+            self._account(scope, request_id, status or 500, perf_counter() - begun)
 
     def _account(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         # The route's template, never the path: a path names collections and people.
         route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        # Any word is a method to a client; each would be a series of its own.
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         log.info(
             "request",
             request_id=request_id,
-            method=scope["method"],
+            method=method,
             route=route,
             status=status,
             ms=round(seconds * 1000, 1),
@@ -154,6 +166,23 @@ class OriginGuard:
                 "This service answers to loopback names only while keys are off; see COCIRCLE_ALLOWED_HOSTS."
             )
             await refuse(scope, send, 403, "forbidden", message)
+        else:
+            await self._app(scope, receive, send)
+
+
+class PathGuard:
+    """Refuses an encoded slash: no id has one, and a proxy in front may take it for a part of a name where the routes
+    here see the path's next part.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and ENCODED_SLASH.search(scope.get("raw_path") or b""):
+            message = "No id has a '/': a path with an encoded one (%2F) names nothing here."
+            await refuse(scope, send, 404, "not_found", message)
         else:
             await self._app(scope, receive, send)
 

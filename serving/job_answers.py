@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from index.job_records import ItemRecord, Job
-from serving.job_schemas import ItemOut, JobOut
-from serving.jobs.making import shown_options
+from index.job_records import ItemRecord, Job, NewJob
+from serving.job_schemas import ItemOut, JobOut, KindOut
+from serving.jobs.kind import Kind
+from serving.jobs.making import scope_of, shown_options, takes_uploads_alone
 
 
 def job_out(job: Job) -> JobOut:
@@ -58,6 +59,26 @@ def item_out(record: ItemRecord) -> ItemOut:
         result=_without_templates(record.result),
         settled_at=record.settled_at,
     )
+
+
+def kind_out(kind: Kind) -> KindOut:
+    """A kind as clients may ask for it. What its options refer to stands in their places: each is read by itself."""
+    whole = kind.options.model_json_schema()
+    named = whole.pop("$defs", {})
+    given = whole.get("properties", {}).items()
+    shown = {name: _in_place(option, named) for name, option in given if name not in kind.local}
+    return KindOut(
+        kind=kind.name,
+        scope=scope_of(NewJob(kind.name)),
+        needs_collection=kind.needs_collection,
+        uploads=takes_uploads_alone(kind),
+        options={**whole, "properties": shown},
+    )
+
+
+def _in_place(option: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    reference = str(option.get("$ref", "")).removeprefix("#/$defs/")
+    return {**named.get(reference, {}), **{name: value for name, value in option.items() if name != "$ref"}}
 
 
 def _without_templates(result: Mapping[str, Any]) -> dict[str, Any]:

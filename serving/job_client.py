@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from serving.asking import Asking, Photo, file_of, given, part
-from serving.job_schemas import AddedOut, FindingPage, ItemOut, ItemPage, JobIn, JobOut, JobPage
+from serving.job_schemas import AddedOut, FindingPage, ItemOut, ItemPage, JobIn, JobOut, JobPage, KindsOut
 
 
 class DamagedDownload(ValueError):
@@ -39,6 +39,10 @@ class JobsClient:
         asked = JobIn(kind=kind, collection=collection, options=dict(options or {}), open=open)
         body = asked.model_dump(mode="json")
         return self._service.write(JobOut, "POST", "/v1/jobs", idempotency_key, json=body)
+
+    def kinds(self) -> KindsOut:
+        """The kinds of jobs that there are, with their options."""
+        return self._service.read(KindsOut, "GET", "/v1/jobs:kinds")
 
     def get(self, job: str) -> JobOut:
         """A job's state and how far it has come."""

@@ -9,9 +9,10 @@ from pydantic import Field, Json, model_validator
 
 from index.job_records import ItemState, JobState
 from serving.schemas import Answer, Body, CollectionId, Name, PersonId
+from serving.scopes import Scope
 
 KindName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,31}$")]
-ItemKey = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ItemKey = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 
 
 class JobIn(Body):
@@ -113,6 +114,26 @@ class FindingPage(Answer):
 
     items: list[dict[str, Any]]
     next: str | None
+
+
+class KindOut(Answer):
+    """A kind of job as clients may ask for it. scope: what a key needs; needs_collection: whether it must name one.
+
+    uploads: whether its items are uploaded, to a job that is made `open`. options: the JSON Schema of its options,
+    without those that name files of the service's machine.
+    """
+
+    kind: str
+    scope: Scope
+    needs_collection: bool
+    uploads: bool
+    options: dict[str, Any]
+
+
+class KindsOut(Answer):
+    """Every kind of job."""
+
+    items: list[KindOut]
 
 
 class AddedOut(Answer):

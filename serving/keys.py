@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,6 +21,7 @@ from index.key_records import StoredKey, reaches
 from index.keys import Keys
 from index.registers import open_registers
 from index.settings import GallerySettings
+from serving.scopes import REACH, Scope
 from serving.settings import Settings, SettingsError
 
 log = structlog.get_logger()
@@ -31,21 +31,6 @@ OLDER_FILE = "keys.json"
 """Where keys were kept before the store kept them."""
 SEEN_SECONDS = 1.0
 """How long what another process did to the keys may go unseen."""
-
-
-class Scope(StrEnum):
-    """What a key may do. ADMIN includes ENROL, ENROL includes READ."""
-
-    READ = "read"
-    ENROL = "enrol"
-    ADMIN = "admin"
-
-
-REACH = {
-    Scope.READ: frozenset({Scope.READ}),
-    Scope.ENROL: frozenset({Scope.READ, Scope.ENROL}),
-    Scope.ADMIN: frozenset(Scope),
-}
 
 
 @dataclass(frozen=True)
@@ -175,6 +160,7 @@ def gallery_settings(settings: Settings) -> GallerySettings:
         path=settings.folder / "gallery",
         engine=settings.engine,
         database=settings.database_address,
+        milvus=settings.milvus.get_secret_value() or None,
         audit=settings.audit != "off",
     )
 

@@ -14,6 +14,7 @@ def start_logging(level: str) -> None:
     """Sets structlog up for the process; uvicorn's own lines pass through the same renderer."""
     least = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,  # the trace of a request or job, where traces are on
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         # Without local variables: those of a failed request hold images and templates.

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from serving.settings import Settings
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 COSINES = tuple(round(-0.2 + 0.1 * step, 1) for step in range(12))
 
@@ -18,6 +29,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, processor time, open files, start
+        PlatformCollector(registry=self.registry)
         self.requests = Counter(
             "cocircle_requests", "Answered requests.", ["method", "route", "status"], registry=self.registry
         )
@@ -69,6 +82,14 @@ class Metrics:
             "cocircle_best_cosine", "Cosine of the best match.", buckets=COSINES, registry=self.registry
         )
         self.waiting = Gauge("cocircle_admitted_photos", "At work or waiting for it.", registry=self.registry)
+        self.places = Gauge(
+            "cocircle_queue_places",
+            "Photos admitted at most; a request beyond is answered 429.",
+            registry=self.registry,
+        )
+        self.deadline = Gauge(
+            "cocircle_deadline_seconds", "How long a photo may wait for its analysis.", registry=self.registry
+        )
         self.templates = Gauge(
             "cocircle_gallery_faces", "Faces in a collection.", ["collection"], registry=self.registry
         )
@@ -83,6 +104,15 @@ class Metrics:
             ["collection"],
             registry=self.registry,
         )
+        self.jobs = Gauge(
+            "cocircle_jobs", "Jobs that have not ended.", ["kind", "state"], registry=self.registry
+        )
+        self.job_items_settled = Gauge(
+            "cocircle_job_items_settled",
+            "Items done, rejected or failed of the jobs that have not ended.",
+            ["kind", "state"],
+            registry=self.registry,
+        )
         self.job_items = Gauge(
             "cocircle_job_items_waiting",
             "Items that jobs have yet to settle, by the job's kind and state.",
@@ -90,8 +120,20 @@ class Metrics:
             registry=self.registry,
         )
         self.model = Gauge(
-            "cocircle_model_info", "The served pack.", ["name", "contract_id"], registry=self.registry
+            "cocircle_model_info", "A served pack.", ["name", "contract_id"], registry=self.registry
         )
+        self.build = Gauge(
+            "cocircle_build_info",
+            "What runs, and on what.",
+            ["version", "engine", "provider"],
+            registry=self.registry,
+        )
+
+    def set_up(self, settings: Settings) -> None:
+        """What does not change while the service runs."""
+        self.places.set(settings.queue)
+        self.deadline.set(settings.deadline)
+        self.build.labels(version("cocircle"), settings.engine, settings.provider).set(1)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

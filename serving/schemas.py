@@ -5,20 +5,44 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from index.records import Fusion, Precision, Role, Search
 
-CollectionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,255}$")]
-PersonId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f]+$")]
-Name = Annotated[str, Field(max_length=1024)]
+DOTS = (".", "..")
+"""Ids that no address can carry: whoever reads one takes them, also percent-encoded, for steps in the path."""
+
+
+def _no_dots(id: str) -> str:
+    if id in DOTS:
+        raise ValueError(f"{id!r} is no id: in the path of an address it means another place")
+    return id
+
+
+_NO_DOTS = {"not": {"enum": list(DOTS)}}
+CollectionId = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_.-]{1,255}$", json_schema_extra=dict(_NO_DOTS)),
+    AfterValidator(_no_dots),
+]
+PersonId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^/\x00-\x1f\x7f-\x9f]+$",
+        json_schema_extra=dict(_NO_DOTS),
+    ),
+    AfterValidator(_no_dots),
+]
+Name = Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Metadata = dict[str, Any]
 PackName = Annotated[str, Field(min_length=1, max_length=255)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Body(BaseModel):
-    """A request: unknown fields are errors, numbers are not made from strings."""
+    """A request: unknown fields are errors, and in JSON numbers are not made from strings."""
 
     model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from faces.analyzer import Analysis, Analyzer, EmbedWhat
 from faces.batching.pipeline import PART, Analysing, Pipeline, PipelineSettings
@@ -16,13 +18,18 @@ from faces.pack import ModelPack, PackError, load_pack
 from index.errors import ContractMismatch
 from index.gallery import Gallery
 from index.records import Collection
+from serving import cursors
 from serving.cursors import Cursors
-from serving.keys import KeyRing, Scope, gallery_settings, take_over
+from serving.keys import KeyRing, gallery_settings, take_over
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.recorder import Recorder
+from serving.scopes import Scope
 from serving.searching import Found, PhotoSearch, Search, search_stage
-from serving.settings import Settings
+from serving.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class Service:
     recorder: Recorder
     limits: Limits = field(default_factory=Limits)
     others: tuple[ServedPack, ...] = field(default=())
+    tracing: Tracing | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Service:
@@ -67,7 +75,9 @@ class Service:
             one.warm()
         pack, analyzer = packs[0], analyzers[0]
         gallery = Gallery.open(gallery_settings(settings))
-        metrics = Metrics()
+        tracing = open_tracing(settings)
+        metrics = Metrics() if tracing is None else tracing.metrics()
+        metrics.set_up(settings)
         for served in packs:
             metrics.model.labels(served.name, served.contract_id).set(1)
         take_over(settings.folder, gallery.keys)
@@ -87,7 +97,7 @@ class Service:
             analyzer=analyzer,
             gallery=gallery,
             keys=keys,
-            cursors=Cursors.open(settings.folder / "cursor.secret"),
+            cursors=Cursors.open(settings.folder / cursors.FILE),
             pipeline=pipeline,
             searches=search_stage(
                 gallery,
@@ -99,6 +109,7 @@ class Service:
             metrics=metrics,
             recorder=Recorder(gallery, searches=settings.audit == "all"),
             others=others,
+            tracing=tracing,
         )
 
     @property
@@ -133,6 +144,12 @@ class Service:
         self.searches.close()
         self.recorder.close()
         self.gallery.close()
+        if self.tracing is not None:
+            self.tracing.close()
+
+    def traced(self, name: str, **attributes: str | int) -> AbstractContextManager[object]:
+        """A span around what is no request, where traces are on."""
+        return nullcontext() if self.tracing is None else self.tracing.span(name, **attributes)
 
     def analyze(self, data: bytes, embed: EmbedWhat, *, background: bool = False) -> Analysis:
         """Analyses one encoded image and waits for it; for threads, never for the event loop.
@@ -180,6 +197,19 @@ class Service:
     def _count_faces(self, photo: Future[Analysis]) -> None:
         if not photo.cancelled() and photo.exception() is None:
             self.metrics.faces_per_image.observe(len(photo.result().faces))
+
+
+def open_tracing(settings: Settings) -> Tracing | None:
+    """What makes spans and sends them; None where nobody asked for it. Raises SettingsError."""
+    if settings.traces == "off":
+        return None
+    try:
+        from serving.tracing import Tracing
+    except ImportError as error:
+        raise SettingsError(
+            "COCIRCLE_TRACES needs the OpenTelemetry SDK; install it with: pip install 'cocircle[tracing]'"
+        ) from error
+    return Tracing(settings.traces)
 
 
 def load_packs(settings: Settings) -> list[ModelPack]:

@@ -6,9 +6,13 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from index.engine.milvus_address import milvus_address
+from serving.database_password import with_password_of
 
 MIB = 1024 * 1024
 
@@ -29,6 +33,10 @@ class Settings(BaseSettings):
     database: SecretStr = Field(
         default=SecretStr("sqlite"),
         description="The gallery's database: sqlite, a file in `home`, or postgresql://user:password@host/name.",
+    )
+    database_password_file: Path | None = Field(
+        default=None,
+        description="File with the password of the database's user, for an address without one.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -51,8 +59,13 @@ class Settings(BaseSettings):
         ge=0,
         description="ONNX Runtime threads of one run; 0 shares the cores among `concurrency` runs.",
     )
-    engine: Literal["faiss-cpu", "faiss-gpu"] = Field(
+    engine: Literal["faiss-cpu", "faiss-gpu", "milvus"] = Field(
         default="faiss-cpu", description="Vector engine. Never falls back."
+    )
+    milvus: SecretStr = Field(
+        default=SecretStr(""),
+        description="Address of the Milvus that the engine of that name searches: http://host:19530, or "
+        "https://user:password@host:19530/database.",
     )
 
     auth: Literal["auto", "on", "off"] = Field(
@@ -128,6 +141,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Most bytes of uploads that wait in jobs; an upload beyond is a 429.",
     )
+    traces: str = Field(
+        default="off",
+        description="Where spans of requests and jobs go: off, or the address of an OpenTelemetry collector that "
+        "takes OTLP over HTTP.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line."
     )
@@ -140,6 +158,39 @@ class Settings(BaseSettings):
 
             database_url(value.get_secret_value())
         return value
+
+    @field_validator("milvus")
+    @classmethod
+    def _is_a_milvus(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            milvus_address(value.get_secret_value())
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _is_a_collector(cls, value: str) -> str:
+        address = urlsplit(value)
+        plain = address.scheme in ("http", "https") and address.hostname and not address.username
+        if value != "off" and not plain:
+            raise ValueError("must be off or an address such as http://collector:4318, without a user")
+        return value
+
+    @field_validator("database_password_file", mode="before")
+    @classmethod
+    def _nothing_is_no_file(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _the_database_has_its_password(self) -> Settings:
+        if self.database_password_file is not None:
+            with_password_of(self.database.get_secret_value(), self.database_password_file)
+        return self
+
+    @model_validator(mode="after")
+    def _the_engine_has_its_address(self) -> Settings:
+        if self.engine == "milvus" and not self.milvus.get_secret_value():
+            raise ValueError("engine=milvus needs an address: set COCIRCLE_MILVUS=http://host:19530")
+        return self
 
     @model_validator(mode="after")
     def _keys_guard_what_strangers_can_reach(self) -> Settings:
@@ -184,6 +235,8 @@ class Settings(BaseSettings):
     def database_address(self) -> str | None:
         """Address of the PostgreSQL database, None for SQLite. Not to be shown: it may hold a password."""
         address = self.database.get_secret_value()
+        if self.database_password_file is not None:
+            return with_password_of(address, self.database_password_file)
         return None if address == "sqlite" else address
 
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from serving.errors import ApiError, invalid_request, problem
 
 RAW_TYPES = ("image/", "application/octet-stream")
+JSON = "application/json"
 MAX_TEXT_FIELDS = 32
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -43,31 +44,45 @@ async def read_images(
     One field takes up to `most` images (JSON may also say `images`, a list); several fields take one each.
     Raises ApiError 400 for a body that is not what its type says, 415 for another type, 422 for options.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    given: dict[str, Any] = dict(_once(request.query_params.multi_items(), "query parameter"))
+    kind = _kind(request)
+    query = dict(_once(request.query_params.multi_items(), "query parameter"))
+    texts: dict[str, str] = {}
+    values: dict[str, Any] = {}
     if kind == "multipart/form-data":
         images, texts = await _from_multipart(request, fields, most)
-    elif kind == "application/json":
-        images, texts = _from_json(await request.body(), fields, most)
+    elif kind == JSON:
+        images, values = _from_json(await request.body(), fields, most)
     elif kind.startswith(RAW_TYPES) and len(fields) == 1:
-        images, texts = (await request.body(),), {}
+        images = (await request.body(),)
     else:
         raise _wrong_type(kind, fields)
-    for name in texts:
-        if name in given:
+    for name in query:
+        if name in texts or name in values:
             raise invalid_request([{"field": name, "problem": "is given both in the query and in the body"}])
-    return _request(images, options, {**given, **texts})
+    return _request(images, options, {**query, **texts}, values)
 
 
 async def read_body(request: Request, schema: type[Options]) -> ImageRequest[Options]:
-    """A JSON body without images, validated by `schema`; for the routes whose writes are idempotent."""
-    return _request((), schema, parse_object(await request.body()))
+    """A JSON body without images, validated by `schema`; for the routes whose writes are idempotent.
+
+    Raises ApiError 400 for what is no JSON object, 415 for another type, 422 for values.
+    """
+    kind = _kind(request)
+    if kind != JSON:
+        raise ApiError(
+            415, "unsupported_type", f"Content type {kind or 'missing'} is not read here: send {JSON}."
+        )
+    return _request((), schema, {}, parse_object(await request.body()))
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """A JSON object; NaN and infinity, which JSON does not have, are refused."""
+    """A JSON object. Refused are NaN and infinity, which JSON does not have, and a name that stands twice in an
+    object, of which another reader might take the other value. Raises ApiError 400.
+    """
     try:
         parsed = from_json(body, allow_inf_nan=False)
+        if isinstance(parsed, dict):
+            json.loads(body, object_pairs_hook=_each_once)
     except ValueError as error:
         raise ApiError(400, "invalid_json", f"The body is not valid JSON: {error}") from None
     if not isinstance(parsed, dict):
@@ -75,11 +90,28 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    names = {name for name, _ in pairs}
+    if len(names) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
 def _request(
-    images: tuple[bytes, ...], schema: type[Options], given: dict[str, Any]
+    images: tuple[bytes, ...], schema: type[Options], texts: dict[str, str], values: dict[str, Any]
 ) -> ImageRequest[Options]:
+    """texts, of the query or a form, are read as what they spell; values, of JSON, are what they are and no more."""
     try:
-        options = schema.model_validate(given)
+        if values:
+            spelled = (
+                schema.model_validate(texts).model_dump(mode="json", exclude_unset=True) if texts else {}
+            )
+            options = schema.model_validate_json(to_json({**spelled, **values}), strict=True)
+        else:
+            options = schema.model_validate(texts)
     except ValidationError as error:
         raise invalid_request([problem(item) for item in error.errors()]) from None
     digest = hashlib.sha256(options.model_dump_json().encode())
@@ -119,6 +151,10 @@ def _from_json(body: bytes, fields: tuple[str, ...], most: int) -> tuple[tuple[b
     if fields[0] in given:
         images.append(_base64(fields[0], given.pop(fields[0])))
     if most > 1 and "images" in given:
+        if images:
+            raise invalid_request(
+                [{"field": "images", "problem": "stands beside image; send one of the two"}]
+            )
         texts = given.pop("images")
         if not isinstance(texts, list):
             raise invalid_request([{"field": "images", "problem": "must be a list of base64 strings"}])

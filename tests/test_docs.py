@@ -98,7 +98,7 @@ def test_the_readme_works_as_it_stands(after_the_demo: Path, serve: Callable[[st
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_api_guide_works_as_it_stands(after_the_demo: Path, serve: Callable[[str], str]) -> None:
-    assert run_page("docs/api.md", after_the_demo, serve, ".demo", None) == 5
+    assert run_page("docs/api.md", after_the_demo, serve, ".demo", None) == 7
 
 
 @pytest.mark.slow
@@ -121,6 +121,12 @@ def test_the_guide_to_keys_and_audit_works_as_it_stands(
     after_the_demo: Path, serve: Callable[[str], str]
 ) -> None:
     assert run_page("docs/security.md", after_the_demo, serve, ".demo", None) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_guide_to_backups_works_as_it_stands(after_the_demo: Path, serve: Callable[[str], str]) -> None:
+    assert run_page("docs/backup.md", after_the_demo, serve, ".demo", None) == 1
 
 
 def test_the_training_guide_works_as_it_stands(tmp_path: Path) -> None:

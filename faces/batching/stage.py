@@ -9,11 +9,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from threading import Condition, Lock, Thread
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 from traceback import clear_frames
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from faces.batching.errors import Closed, DeadlineExceeded, QueueFull, StageFailed
 
@@ -39,6 +40,14 @@ class Observer(Protocol):
         """An item's deadline passed before its turn."""
 
 
+@runtime_checkable
+class Follower(Observer, Protocol):
+    """An Observer that also follows each item: what runs for an item runs in the context that it was submitted in."""
+
+    def shared(self, stage: str, size: int, begun: float, ended: float) -> None:
+        """The item whose context this is shared a run with `size` items; from and to of time.time()."""
+
+
 class Unobserved:
     """An Observer that looks away."""
 
@@ -58,6 +67,7 @@ class _Task(Generic[In, Out]):
     weight: int
     deadline: float | None
     future: Future[Out]
+    context: Context | None
 
 
 class Stage(Generic[In, Out]):
@@ -100,6 +110,7 @@ class Stage(Generic[In, Out]):
         self._weigh = weigh
         self._alike = alike
         self._observer: Observer = observer or Unobserved()
+        self._follower = observer if isinstance(observer, Follower) else None
         self._interactive: deque[_Task[In, Out]] = deque()
         self._background: deque[_Task[In, Out]] = deque()
         self._turns = 0
@@ -134,7 +145,8 @@ class Stage(Generic[In, Out]):
         always by the thread that ends it, and so may keep this stage waiting. Raises QueueFull where there
         is no place and `wait` is off, DeadlineExceeded where none came free in time, and Closed.
         """
-        task: _Task[In, Out] = _Task(item, self._weigh(item), deadline, Future())
+        context = None if self._follower is None else copy_context()
+        task: _Task[In, Out] = _Task(item, self._weigh(item), deadline, Future(), context)
         if then is not None:
             task.future.add_done_callback(then)
         with self._arrived:
@@ -238,7 +250,7 @@ class Stage(Generic[In, Out]):
 
     def _attempt(self, part: list[_Task[In, Out]]) -> tuple[Sequence[Out], BaseException | None]:
         items, size = [task.item for task in part], sum(task.weight for task in part)
-        begun = perf_counter()
+        begun, since = perf_counter(), time()
         try:
             results = self._work(items)
             if len(results) != len(items):
@@ -247,6 +259,7 @@ class Stage(Generic[In, Out]):
             return (), error
         finally:
             self._tell(self._observer.ran, self.name, size, perf_counter() - begun)
+            self._tell_each(part, size, since)
         return results, None
 
     def _settle(
@@ -278,12 +291,22 @@ class Stage(Generic[In, Out]):
 
     def _end(self, task: _Task[In, Out], settle: Callable[[Future[Out], Any], None], outcome: object) -> None:
         try:
-            settle(task.future, outcome)
+            if task.context is None:
+                settle(task.future, outcome)
+            else:
+                task.context.run(settle, task.future, outcome)
         except BaseException:
             log.exception("what followed an item of stage %s failed", self.name)
 
     def _tell_waiting(self) -> None:
         self._tell(self._observer.queued, self.name, self.waiting)
+
+    def _tell_each(self, part: list[_Task[In, Out]], size: int, since: float) -> None:
+        if self._follower is not None:
+            ended = time()
+            for task in part:
+                if task.context is not None:
+                    task.context.run(self._tell, self._follower.shared, self.name, size, since, ended)
 
     def _tell(self, what: Callable[..., None], *words: object) -> None:
         try:

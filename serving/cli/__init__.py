@@ -27,11 +27,13 @@ for command in (serve, worker, enroll, identify, verify, detect, demo):
 EVALUATE = "Measure a model pack, or anybody's embeddings, by a public protocol or on data of your own."
 KEYS = "API keys of the service on this machine."
 AUDIT = "What was done, to whom, by which key; docs/security.md."
+BACKUP = "Everything of a service in one file, and back; docs/backup.md."
 
 app.add_typer(later("serving.cli.evaluate", "evaluate_app", EVALUATE), name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(later("serving.cli.keys", "keys_app", KEYS), name="keys")
 app.add_typer(later("serving.cli.audit", "audit_app", AUDIT), name="audit")
+app.add_typer(later("serving.cli.backup", "backup_app", BACKUP), name="backup")
 app.add_typer(jobs_app, name="jobs")
 for entry in sorted(entry_points(group="cocircle.commands"), key=lambda entry: entry.name):
     found = entry.load()

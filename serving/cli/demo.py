@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +19,7 @@ import typer
 from evaluation.datasets.att import AttPhoto, att_faces
 from evaluation.datasets.images import DatasetError
 from evaluation.identification.best_candidate import Identification, Outcome, identification
-from serving.cli.console import EXIT_ERROR, Json, err, out, photo_progress, tell_error, told_errors
+from serving.cli.console import EXIT_ERROR, ApiKey, Json, err, out, photo_progress, tell_error, told_errors
 from serving.cli.enroll import Photo, Report, enrol_photos
 from serving.client import ApiFailure, Client
 from serving.schemas import IdentifyOut, VerifyOut
@@ -50,16 +50,26 @@ class Figures:
 
 
 def demo(
-    home: Annotated[Path, typer.Option(help="Data folder of the demo's own service.")] = Path(".demo"),
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask the service at this address in place of one of the demo's own.", metavar="URL"
+        ),
+    ] = None,
+    key: ApiKey = None,
+    home: Annotated[
+        Path, typer.Option(help="Folder of the photos, and of the data of the demo's own service.")
+    ] = Path(".demo"),
     keep: Annotated[
         bool | None,
-        typer.Option(help="Leave the service up to look at its page.", show_default="on a terminal"),
+        typer.Option(help="Leave the demo's service up to look at its page.", show_default="on a terminal"),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Enrols 30 people, looks for them and for 10 strangers among them, and says how often it was wrong.
 
-    The faces are the AT&T Laboratories Cambridge "Database of Faces" (400 photos of 40 people).
+    The faces are the AT&T Laboratories Cambridge "Database of Faces" (400 photos of 40 people). With --url the key must
+    be an administrator's: it makes the collection `demo`, and leaves it there.
     """
     try:
         photos = att_faces()
@@ -67,15 +77,19 @@ def demo(
         tell_error(str(error))
         raise typer.Exit(EXIT_ERROR) from None
     laid_out = export(photos, home / "photos")
-    with told_errors(), running_service(home) as address, Client(address) as service:
-        _say(as_json, f"The service answers at {address}; its data lies in {home}, the photos in {laid_out}.")
+    with told_errors(), asked_service(url, home) as address, Client(address, key if url else None) as service:
+        data = f"its data lies in {home}, " if url is None else ""
+        _say(as_json, f"The service answers at {address}; {data}the photos in {laid_out}.")
+        _make_collection(service, replace=url is None)
         figures = measure(service, photos, lambda text: _say(as_json, text))
         if as_json:
             sys.stdout.write(json.dumps(asdict(figures), indent=2) + "\n")
             return
         _report(figures)
         page = f"{address}/#collection={COLLECTION}"
-        if keep if keep is not None else sys.stdin.isatty():
+        if url is not None:
+            out.print(f"\nSee it at [bold]{page}[/bold].", soft_wrap=True)
+        elif keep if keep is not None else sys.stdin.isatty():
             out.print(f"\nSee it at [bold]{page}[/bold] (Ctrl-C ends the service).", soft_wrap=True)
             _wait_for_interrupt()
         else:
@@ -92,6 +106,11 @@ def export(photos: Sequence[AttPhoto], folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(photo.path.read_bytes())
     return folder
+
+
+def asked_service(url: str | None, home: Path) -> AbstractContextManager[str]:
+    """The service at `url`, or one of the demo's own."""
+    return running_service(home) if url is None else nullcontext(url.rstrip("/"))
 
 
 @contextmanager
@@ -123,10 +142,9 @@ def running_service(home: Path) -> Iterator[str]:
 
 
 def measure(service: Client, photos: Sequence[AttPhoto], say: Callable[[str], None]) -> Figures:
-    """Enrols, verifies, identifies, and puts the figures together."""
+    """Enrols into the empty collection, verifies, identifies, and puts the figures together."""
     gallery = [photo for photo in photos if _is_enrolled(photo)]
     probes = [photo for photo in photos if not _is_enrolled(photo)]
-    _fresh_collection(service)
     report = _enrol(service, gallery)
     say(f"Enrolled {report.enrolled} photos of {report.persons} people in {report.seconds:.1f} s.")
     for rejection in report.rejected:
@@ -150,12 +168,14 @@ def _enrol(service: Client, gallery: Sequence[AttPhoto]) -> Report:
     return enrol_photos(service, COLLECTION, photos, workers=WORKERS)
 
 
-def _fresh_collection(service: Client) -> None:
-    try:
-        service.delete_collection(COLLECTION, force=True)
-    except ApiFailure as failure:
-        if failure.code != "unknown_collection":
-            raise
+def _make_collection(service: Client, *, replace: bool) -> None:
+    """An empty one. replace: in place of one that is there; what stands in somebody's own service is never deleted."""
+    if replace:
+        try:
+            service.delete_collection(COLLECTION, force=True)
+        except ApiFailure as failure:
+            if failure.code != "unknown_collection":
+                raise
     service.create_collection(COLLECTION)
 
 

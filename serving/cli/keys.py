@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from serving.cli.console import EXIT_ERROR, Home, Json, out, tell_error, told_errors
-from serving.keys import Scope, open_keys, read_moment
+from serving.keys import open_keys, read_moment
 from serving.rekognition.credentials import Credentials, access_key_id
+from serving.scopes import Scope
 from serving.settings import read_settings
 
 keys_app = typer.Typer(help="API keys of the service on this machine.", no_args_is_help=True)

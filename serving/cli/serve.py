@@ -27,7 +27,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8080")] = None,
     engine: Annotated[
-        str | None, typer.Option(help="faiss-cpu or faiss-gpu.", show_default="faiss-cpu")
+        str | None, typer.Option(help="faiss-cpu, faiss-gpu or milvus.", show_default="faiss-cpu")
     ] = None,
     provider: Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="cpu")] = None,
 ) -> None:
@@ -51,6 +51,8 @@ def run(settings: Settings) -> None:
             app,
             log_config=None,
             access_log=False,
+            # Whoever connects is the caller: a header that anybody may send makes no address.
+            proxy_headers=False,
             timeout_graceful_shutdown=30,
             timeout_keep_alive=KEPT_OPEN,
         )

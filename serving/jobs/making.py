@@ -13,7 +13,7 @@ from serving.jobs.kind import Checked, JobFailure, Kind, Options
 from serving.jobs.registry import KINDS
 from serving.jobs.sources.templates import Templates
 from serving.jobs.sources.uploads import Uploads
-from serving.keys import Scope
+from serving.scopes import Scope
 from serving.service import Service
 
 ENROLLING = frozenset({"enroll", "import", "cluster"})
@@ -77,6 +77,13 @@ def takes_uploads(kind: Kind, options: Options) -> bool:
     if kind.name in FILE_OR_UPLOADS:
         return not _named_files(kind, options)
     return any(isinstance(getattr(options, name), Uploads) for name in kind.local)
+
+
+def takes_uploads_alone(kind: Kind) -> bool:
+    """Whether a client has no other way to give such a job its items."""
+    if kind.name in FILE_OR_UPLOADS:
+        return True
+    return any(isinstance(kind.options.model_fields[name].default, Uploads) for name in kind.local)
 
 
 def shown_options(job: Job) -> dict[str, Any]:

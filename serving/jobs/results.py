@@ -45,6 +45,11 @@ def sweep(service: Service) -> None:
             path.unlink(missing_ok=True)
 
 
+def whole_files(settings: Settings) -> list[Path]:
+    """Every file that a job finished."""
+    return [path for _, path in _files(settings) if NAME.fullmatch(path.name)]
+
+
 def _files(settings: Settings) -> list[tuple[str, Path]]:
     """Every file with the id of its job."""
     found: list[tuple[str, Path]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from time import monotonic
 from traceback import extract_tb
 
@@ -15,6 +15,7 @@ from index.audit_records import Actor, acting
 from index.errors import (
     ContractMismatch,
     EngineBehind,
+    EngineUnavailable,
     FormConflict,
     LeaseLost,
     StoreUnavailable,
@@ -26,6 +27,7 @@ from index.job_records import Claim, ItemState, Job, Outcome
 from index.store.jobs import LEASE
 from index.writing import Settlement, Writing
 from serving.jobs import results
+from serving.jobs.forgotten_exports import ForgottenExports
 from serving.jobs.kind import JobFailure, Kind, Write
 from serving.jobs.presence import Presence
 from serving.service import Service
@@ -38,21 +40,31 @@ IDLE_SECONDS = 1.0
 WATCH_SECONDS = 1.0
 """How often the keeper looks for workers that died."""
 DAY_SECONDS = 86_400.0
+FORGET_SECONDS = 300.0
+"""How often files are looked through for persons who were deleted since."""
 
 GONE = (LeaseLost, UnknownJob)
 """The work is another's now, or its job has ended or was deleted."""
-LATER = (StoreUnavailable, EngineBehind, QueueFull, DeadlineExceeded, Closed)
+LATER = (StoreUnavailable, EngineBehind, EngineUnavailable, QueueFull, DeadlineExceeded, Closed)
 """No fault of the work: what is not settled is given back, and goes on when the service can."""
 
 
 class Worker:
     """The jobs of one service, in threads of this process. `start` it once, `stop` it once."""
 
-    def __init__(self, service: Service, kinds: Mapping[str, Kind], threads: int) -> None:
-        """threads: claims worked on at the same time."""
+    def __init__(
+        self,
+        service: Service,
+        kinds: Mapping[str, Kind],
+        threads: int,
+        traced: Callable[..., AbstractContextManager[object]] = lambda name, **_: nullcontext(),
+    ) -> None:
+        """threads: claims worked on at the same time. traced: makes the span of one, as Service.traced."""
         self._service = service
         self._jobs = service.gallery.jobs
         self._kinds = kinds
+        self._traced = traced
+        self._forgotten = ForgottenExports(service)
         self._presence = Presence(service.settings.folder / "workers")
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -164,7 +176,11 @@ class Worker:
         with self._lock:
             self._holding[claim.lease] = claim
         try:
-            with acting(Actor("worker", job=claim.job.id)), suppress(*GONE):
+            with (
+                acting(Actor("worker", job=claim.job.id)),
+                suppress(*GONE),
+                self._traced("job", **_span(claim)),
+            ):
                 try:
                     yield
                 except GONE:
@@ -225,7 +241,7 @@ class Worker:
 
     def _keep(self) -> None:
         """Renews leases, takes over from the dead, and forgets what is old, until the last claim is settled."""
-        renewed, forgotten = monotonic(), -DAY_SECONDS
+        renewed, forgotten, looked = monotonic(), -DAY_SECONDS, monotonic()
         while True:
             if monotonic() - renewed >= RENEW_SECONDS:
                 renewed = monotonic()
@@ -233,6 +249,9 @@ class Worker:
             if monotonic() - forgotten >= DAY_SECONDS:
                 forgotten = monotonic()
                 self._attempt(self._forget)
+            if monotonic() - looked >= FORGET_SECONDS:
+                looked = monotonic()
+                self._attempt(self._forgotten.remove)
             if self._ended.wait(min(WATCH_SECONDS, RENEW_SECONDS)):
                 return
             self._attempt(self._take_over)
@@ -261,6 +280,14 @@ class Worker:
             log.warning("the store cannot answer; what keeps jobs is tried again")
         except Exception as error:
             log.error("what keeps jobs failed and is tried again", **_told(error))
+
+
+def _span(claim: Claim) -> dict[str, str | int]:
+    return {
+        "cocircle.job.kind": claim.job.kind,
+        "cocircle.job.id": claim.job.id,
+        "cocircle.job.items": len(claim.items),
+    }
 
 
 def _told(error: BaseException) -> dict[str, object]:

@@ -6,10 +6,10 @@ from anyio.to_thread import run_sync
 
 from index.records import Fusion, NewCollection
 from serving.granted import granted_collections
-from serving.keys import Scope
 from serving.rekognition.operation import Answer, Call, operation
 from serving.rekognition.paging import Pages, cut
 from serving.rekognition.shapes import CreateCollection, DeleteCollection, DescribeCollection, ListCollections
+from serving.scopes import Scope
 
 PAGE = 1000
 """Items of a page where the caller names no number."""

@@ -16,13 +16,13 @@ from index.samples import SampleWriting
 from index.unnamed import is_unnamed
 from serving import answers
 from serving.contracts import by_contract
-from serving.keys import Scope
 from serving.rekognition.collections import PAGE
 from serving.rekognition.filtering import failings
 from serving.rekognition.operation import Answer, Call, operation
 from serving.rekognition.paging import Pages, cut
 from serving.rekognition.shapes import DeleteFaces, Filter, IndexFaces, ListFaces
 from serving.rekognition.wording import Members, face_detail, face_id_in, face_id_out, stored_face
+from serving.scopes import Scope
 from serving.service import ServedPack, Service
 from serving.waiting import analysed
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from serving.access import Principal
-from serving.keys import Scope
 from serving.rekognition.shapes import Input
+from serving.scopes import Scope
 from serving.service import Service
 
 Answer = dict[str, Any]

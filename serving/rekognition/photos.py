@@ -5,13 +5,13 @@ from __future__ import annotations
 from faces.analyzer import Analysis, EmbedWhat
 from faces.face import Face, Reason
 from index.audit_records import Action, Note
-from serving.keys import Scope
 from serving.rekognition.errors import AwsError
 from serving.rekognition.filtering import failings, require_fit
 from serving.rekognition.operation import Answer, Call, operation
 from serving.rekognition.shapes import CompareFaces, DetectFaces
 from serving.rekognition.similarity import Similarities
 from serving.rekognition.wording import bounding_box, confidence, face_detail
+from serving.scopes import Scope
 from serving.service import Service
 from serving.waiting import analysed, ended
 

@@ -16,7 +16,6 @@ from index.samples import SampleHit
 from index.template import Float32
 from index.unnamed import is_unnamed
 from serving.contracts import by_contract
-from serving.keys import Scope
 from serving.rekognition.errors import AwsError
 from serving.rekognition.filtering import require_fit
 from serving.rekognition.operation import Answer, Call, operation
@@ -39,6 +38,7 @@ from serving.rekognition.wording import (
     face_id_out,
     stored_face,
 )
+from serving.scopes import Scope
 from serving.service import ServedPack, Service
 from serving.waiting import analysed
 

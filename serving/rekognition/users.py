@@ -13,7 +13,6 @@ from index.errors import ReplayedReceipt
 from index.records import NewPerson, Person, Receipt
 from index.samples import SampleWriting
 from index.unnamed import is_unnamed
-from serving.keys import Scope
 from serving.rekognition.association import associate, disassociate, forget
 from serving.rekognition.errors import AwsError
 from serving.rekognition.operation import Answer, Call, operation
@@ -28,6 +27,7 @@ from serving.rekognition.shapes import (
 )
 from serving.rekognition.similarity import Similarities
 from serving.rekognition.wording import face_id_in, user_out
+from serving.scopes import Scope
 
 ASSOCIATION_THRESHOLD = 75.0
 """UserMatchThreshold of AssociateFaces where the caller names none."""

@@ -145,8 +145,9 @@ def _measure_collections(service: Service) -> None:
         for collection in page:
             service.metrics.templates.labels(collection.id).set(collection.faces)
         after = page[-1].id
-    for state in service.gallery.readiness():
-        service.metrics.lag.labels(state.collection).set(state.store_revision - state.engine_revision)
+    with suppress(EngineUnavailable):  # what lags is not known then, and /readyz says so
+        for state in service.gallery.readiness():
+            service.metrics.lag.labels(state.collection).set(state.store_revision - state.engine_revision)
     for going in service.gallery.jobs.unsettled():
         service.metrics.jobs.labels(going.kind, going.state).set(going.jobs)
         service.metrics.job_items.labels(going.kind, going.state).set(going.waiting)

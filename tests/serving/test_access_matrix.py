@@ -18,9 +18,9 @@ from anyio.from_thread import start_blocking_portal
 from index.job_records import NewJob
 from index.records import NewCollection, NewFace, NewPerson
 from serving.app import create_app
-from serving.keys import Scope
 from serving.limits import Limits
 from serving.local import InProcessTransport
+from serving.scopes import Scope
 from serving.service import Service
 from serving.settings import Settings
 
@@ -64,6 +64,7 @@ ROUTES = {
     ("GET", PERSON + "/faces/{face}/crop"): (Scope.READ, COLLECTION),
     ("GET", "/v1/jobs"): (Scope.READ, NOTHING),
     ("POST", "/v1/jobs"): (Scope.ENROL, COLLECTION),
+    ("GET", "/v1/jobs:kinds"): (Scope.READ, NOTHING),
     ("GET", "/v1/jobs/{job}"): (Scope.READ, JOB),
     ("DELETE", "/v1/jobs/{job}"): (Scope.ENROL, JOB),
     ("GET", "/v1/jobs/{job}/items"): (Scope.READ, JOB),

@@ -18,8 +18,9 @@ from serving import recorder as recorder_module
 from serving.cli import app
 from serving.jobs.registry import KINDS
 from serving.jobs.worker import Worker
-from serving.keys import Scope, open_keys
+from serving.keys import open_keys
 from serving.recorder import Recorder
+from serving.scopes import Scope
 from serving.settings import Settings
 from tests.serving.conftest import Opened, ServiceProcess
 
@@ -77,7 +78,8 @@ def test_a_person_is_found_in_the_audit_by_who_knows_the_id(opened: Callable[...
     found.http.delete("/v1/collections/c/persons/jane.doe").raise_for_status()
     found.service.recorder.close()
     hers = found.http.get("/v1/audit", params={"collection": "c", "person": "jane.doe"}).json()["items"]
-    assert [line["action"] for line in hers] == ["verify", "delete_person", "enrol"]
+    # Searches are written by a thread, each second: where theirs stands among the writes is the clock's to say.
+    assert sorted(line["action"] for line in hers) == ["delete_person", "enrol", "verify"]
     whole = found.http.get("/v1/audit:export")
     assert whole.headers["content-type"] == "application/jsonl"
     assert len(whole.text.splitlines()) == 6

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from serving.client import ApiFailure, Client
-from serving.keys import Scope
+from serving.scopes import Scope
 from serving.settings import SettingsError, read_settings
 from tests.serving.conftest import Opened
 

@@ -16,7 +16,8 @@ from index.registers import open_registers
 from serving import keys as keys_module
 from serving.cursors import Cursors
 from serving.errors import ApiError
-from serving.keys import KeyRing, Scope, gallery_settings, open_keys
+from serving.keys import KeyRing, gallery_settings, open_keys
+from serving.scopes import Scope
 from serving.settings import Settings
 
 

@@ -22,7 +22,7 @@ from serving.job_client import DamagedDownload
 from serving.jobs.making import scope_of, takes_uploads
 from serving.jobs.registry import KINDS
 from serving.jobs.worker import Worker
-from serving.keys import Scope
+from serving.scopes import Scope
 from serving.service import Service
 from serving.settings import Settings
 from tests.serving.conftest import Opened
@@ -536,6 +536,7 @@ def test_the_document_describes_every_route_of_jobs(ask: Callable[..., httpx.Cli
     described = {path: sorted(what) for path, what in paths.items() if path.startswith("/v1/jobs")}
     assert described == {
         "/v1/jobs": ["get", "post"],
+        "/v1/jobs:kinds": ["get"],
         "/v1/jobs/{job}": ["delete", "get"],
         "/v1/jobs/{job}/items": ["get", "post"],
         "/v1/jobs/{job}/findings": ["get"],
@@ -544,7 +545,7 @@ def test_the_document_describes_every_route_of_jobs(ask: Callable[..., httpx.Cli
         "/v1/jobs/{job}:cancel": ["post"],
         "/v1/jobs/{job}:resume": ["post"],
     }
-    assert all(way.get("description") for what in described for way in paths[what].values())
+    assert all(way.get("summary") for what in described for way in paths[what].values())
 
 
 def test_the_client_has_a_method_for_every_route(

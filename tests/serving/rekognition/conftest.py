@@ -12,8 +12,9 @@ import pytest
 from botocore.config import Config
 from botocore.model import OperationModel
 
-from serving.keys import Scope, open_keys
+from serving.keys import open_keys
 from serving.rekognition.credentials import Credentials
+from serving.scopes import Scope
 from serving.settings import Settings
 from tests.serving.conftest import ServiceProcess
 from tests.serving.rekognition.service_model import problems

@@ -15,9 +15,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from serving.keys import KeyRing, Scope
+from serving.keys import KeyRing
 from serving.rekognition.credentials import Credentials as Derived
 from serving.rekognition.credentials import access_key_id
+from serving.scopes import Scope
 
 HOST = "localhost"
 

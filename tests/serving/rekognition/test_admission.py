@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 from serving.app import create_app
 from serving.cli.keys import keys_app
-from serving.keys import Scope
 from serving.local import InProcessTransport
 from serving.rekognition import errors, protocol
 from serving.rekognition.admission import Doorway
 from serving.rekognition.credentials import access_key_id
 from serving.rekognition.operation import OPERATIONS
+from serving.scopes import Scope
 from serving.settings import Settings
 from tests.serving.conftest import Opened
 from tests.serving.rekognition.signing import Pair, pair_of, signed

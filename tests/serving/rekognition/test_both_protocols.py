@@ -12,9 +12,9 @@ import pytest
 
 from index.errors import CommitUnknown, EngineBehind, GalleryError, StoreUnavailable
 from index.records import Fusion, NewCollection, NewFace
-from serving.keys import Scope
 from serving.rekognition.credentials import Credentials
 from serving.rekognition.similarity import Similarities
+from serving.scopes import Scope
 from tests.serving.conftest import Opened
 from tests.serving.rekognition.signing import Pair, pair_of, signed
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.keys import Scope
 from serving.rekognition.credentials import access_key_id
 from serving.rekognition.operation import OPERATIONS
+from serving.scopes import Scope
 from tests.serving.rekognition.signing import Pair
 from tests.serving.rekognition.test_admission import Guarded, opened_app
 

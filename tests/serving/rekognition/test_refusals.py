@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from serving.keys import Scope
+from serving.scopes import Scope
 from tests.serving.rekognition.conftest import Index, Served
 from tests.serving.rekognition.signing import Pair
 

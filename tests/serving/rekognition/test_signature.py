@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.keys import KeyRing, Scope, open_keys
+from serving.keys import KeyRing, open_keys
 from serving.rekognition.credentials import FILE, Credentials, access_key_id, find_key
 from serving.rekognition.errors import AwsError
 from serving.rekognition.replays import Replays
 from serving.rekognition.signature import check_signature, read_signature, sign
+from serving.scopes import Scope
 from serving.settings import Settings
 from tests.serving.rekognition.signing import Pair, signed
 
