@@ -72,11 +72,12 @@ class Upkeep:
                 self._attempt(self._follower.follow)
             else:
                 self._attempt(self.round)
-                self._attempt(self._forget_when_due)
+                if time.monotonic() >= self._forget_due:
+                    self._attempt(self._forget_now)
                 due = time.monotonic() + self._seconds
 
-    def _forget_when_due(self) -> None:
-        if time.monotonic() >= self._forget_due and self._forget():
+    def _forget_now(self) -> None:
+        if self._forget():
             self._forget_due = time.monotonic() + self._forget_seconds
 
     def _attempt(self, work: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from index.backup import restore as restoring
 from index.backup import take
-from index.backup.parts import BadBackup, check
+from index.backup.parts import BadBackup, Checked, check
 from index.backup.restore import NotEmpty
 from index.gallery import Gallery
 from index.records import NewPerson
@@ -85,6 +85,11 @@ def taken(at: Settings, folder: Path) -> Path:
     return backup.back_up(at, folder, unseen).path
 
 
+def checked(path: Path) -> Checked:
+    with path.open("rb") as file:
+        return check(file)
+
+
 def put_back(at: Settings, path: Path) -> None:
     with path.open("rb") as file:
         backup.restore_from(at, file, unseen)
@@ -119,7 +124,7 @@ def test_what_is_restored_is_what_was_there_bit_for_bit(
         assert gallery.audit.verify().damage is None
     # A number that was given to somebody who is gone is not given again.
     assert max(row[0] for row in stored_rows(to)["persons"]) > 20
-    assert check((tmp_path / path.name).open("rb")).header.revision == len(before["revisions"])
+    assert checked(tmp_path / path.name).header.revision == len(before["revisions"])
 
 
 def test_a_backup_is_of_one_moment_and_holds_up_no_writer(
@@ -143,7 +148,8 @@ def test_a_backup_is_of_one_moment_and_holds_up_no_writer(
     assert stored_rows(to) == before
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_a_service_is_backed_up_under_load_and_one_on_the_restored_data_answers(
     database: str, place: Place, tmp_path: Path, service_process: Callable[..., ServiceProcess]
 ) -> None:
@@ -215,7 +221,7 @@ def test_a_backup_and_its_restore_go_through_pipes(filled: Settings, place: Plac
 def test_secrets_stay_out_where_that_is_asked_for(filled: Settings, tmp_path: Path) -> None:
     path = backup.back_up(filled, tmp_path / "bare", unseen, with_secrets=False).path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert check(path.open("rb")).files == {}
+    assert checked(path).files == {}
     salt = (filled.folder / "gallery/audit.salt").read_bytes()
     assert salt not in path.read_bytes()
 

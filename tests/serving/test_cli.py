@@ -20,7 +20,7 @@ def cocircle(*words: object, home: Path | None = None) -> subprocess.CompletedPr
     if home is not None:
         environment["COCIRCLE_HOME"] = str(home)
     command = [sys.executable, "-m", "serving", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
 
 
 def path_of(photos: list[AttPhoto], person: int, number: int) -> Path:

@@ -89,6 +89,7 @@ def kill_and_look(start: Callable[..., ServiceProcess], kills: int) -> None:
     assert len(acknowledged) >= kills * CLIENTS
 
 
+@pytest.mark.slow
 def test_a_killed_service_keeps_every_acknowledged_face(
     service_process: Callable[..., ServiceProcess],
 ) -> None:

@@ -33,6 +33,7 @@ def cells(text: str, first: str) -> list[str]:
     return [cell.strip() for cell in found[1].split("|")]
 
 
+@pytest.mark.slow
 def test_throughput_is_measured_with_batching_and_without_and_every_answer_checked() -> None:
     text = load("--clients", "3", "--seconds", "1")
     assert re.search(r"15 probes, asked alone: \d+ named right, \d+ unknown, \d+ named wrong", text)

@@ -109,6 +109,7 @@ def guarded(home: Path) -> Iterator[tuple[str, str]]:
     assert not thread.is_alive()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_answer_is_as_the_document_says(
     service_process: Callable[..., ServiceProcess], att: Att

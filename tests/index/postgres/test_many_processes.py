@@ -156,6 +156,7 @@ def test_a_writer_killed_inside_its_transaction_leaves_nothing_and_blocks_nobody
     assert (after.persons, after.revision) == (1, before.revision + 1)
 
 
+@pytest.mark.slow
 def test_four_processes_that_start_on_an_empty_database_and_write_at_once(child, tmp_path, address):
     """The migration is done once, and every revision is given once: none is missing, none is there twice."""
     children = [child() for _ in range(4)]

@@ -107,6 +107,7 @@ def check_end(home: Path, job: str, expected: dict[str, Any], attempts: int = 1)
         assert max(item.attempts for item in gallery.jobs.items(job, limit=ITEMS)) <= attempts
 
 
+@pytest.mark.slow
 def test_an_enrolment_killed_three_times_ends_as_one_that_nothing_happened_to(
     tmp_path: Path, people: Path, undisturbed: dict[str, Any]
 ) -> None:

@@ -196,6 +196,7 @@ def worked_until_killed(home: Path, job: str, items: int, delay: float) -> bool:
     return alive
 
 
+@pytest.mark.slow
 def test_a_killed_re_embedding_goes_on_and_its_end_is_that_of_one_nothing_happened_to(tmp_path: Path) -> None:
     with two_packs(tmp_path) as service:
         fill(service, COUNT)

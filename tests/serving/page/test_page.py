@@ -196,7 +196,8 @@ def test_what_the_api_returns_never_becomes_markup(
 )
 def test_rates_are_said_in_words(page: Page, rate: float, said: str) -> None:
     assert (
-        page.evaluate("(rate) => import('/assets/shell/words.js').then((words) => words.oneIn(rate))", rate) == said
+        page.evaluate("(rate) => import('/assets/shell/words.js').then((words) => words.oneIn(rate))", rate)
+        == said
     )
 
 
