@@ -63,11 +63,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do. codes: searches short codes first. snapshots: can start without the store."""
+    """What an engine can do. codes: searches short codes first. snapshots: can start without the store.
+
+    shared: all processes on a store have one state in common, which may be newer than this process's store was when it
+    asked; a search may see a part of a change that another process is making.
+    """
 
     name: str
     codes: bool
     snapshots: bool
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ class EngineStats:
 class VectorEngine(Protocol):
     """Derived from the store. Any thread may search; changes come from one thread at a time.
 
-    A search sees all of a change or nothing of it. A change that was applied twice counts once.
+    A search sees all of a change or nothing of it, unless the engine is shared. A change that was applied twice counts
+    once. Every method of an engine outside the process may raise EngineUnavailable.
     """
 
     @property
@@ -95,8 +101,16 @@ class VectorEngine(Protocol):
         """What this engine can do."""
         ...
 
+    def check(self) -> None:
+        """Returns when it can answer. Raises EngineUnavailable."""
+        ...
+
     def revision(self, key: int) -> int | None:
         """What has been applied to a collection; None where the engine does not hold it."""
+        ...
+
+    def doubt(self, key: int) -> None:
+        """Holds a collection no more, since what it found there was wrong; only a rebuild makes it good."""
         ...
 
     def drop(self, key: int) -> None:

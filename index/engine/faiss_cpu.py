@@ -38,6 +38,9 @@ class FaissCpuEngine:
     def _make(self, space: Space) -> Held:
         return Held(space, self._tuning)
 
+    def check(self) -> None:
+        """See VectorEngine: what is in the process answers."""
+
     def revision(self, key: int) -> int | None:
         """See VectorEngine."""
         held = self._held.get(key)
@@ -48,6 +51,10 @@ class FaissCpuEngine:
         with self._holding:
             self._held.pop(key, None)
         shutil.rmtree(snapshot_folder(self._root, key), ignore_errors=True)
+
+    def doubt(self, key: int) -> None:
+        """See VectorEngine."""
+        self.drop(key)
 
     def apply(self, space: Space, persons: Keys, rows: SearchedRows, revision: int) -> None:
         """See VectorEngine."""

@@ -27,7 +27,7 @@ Choose = Callable[[Segment], Scanner]
 
 
 @dataclass(frozen=True)
-class _Pool:
+class Pool:
     """Rows of one block that may be nearest to one probe.
 
     asked: rows taken of the scanner. worst: the lowest score among them, -2 when they are all rows of the block.
@@ -62,17 +62,17 @@ def search(
     while len(open_probes):
         pools = _pools(view, probes[open_probes], exact_k, codes_k, choose)
         for number, mine in zip(open_probes.tolist(), pools, strict=True):
-            found = _group(mine, limit, threshold)
+            found = grouped(mine, limit, threshold)
             looked_twice = codes_k > least
-            if _suffices(mine, found, limit, threshold) and (looked_twice or _sure(mine, found, threshold)):
+            if suffices(mine, found, limit, threshold) and (looked_twice or _sure(mine, found, threshold)):
                 hits[number] = found
         open_probes = np.array([number for number, done in enumerate(hits) if done is None], np.int64)
         exact_k, codes_k = WIDER * exact_k, WIDER * codes_k
     return [done for done in hits if done is not None]
 
 
-def _pools(view: View, probes: Float32, exact_k: int, codes_k: int, choose: Choose) -> list[list[_Pool]]:
-    pools: list[list[_Pool]] = [[] for _ in probes]
+def _pools(view: View, probes: Float32, exact_k: int, codes_k: int, choose: Choose) -> list[list[Pool]]:
+    pools: list[list[Pool]] = [[] for _ in probes]
     coded: list[tuple[Segment, Float32, NDArray[np.int64]]] = []
     for segment in view.segments:
         scanner = choose(segment)
@@ -99,7 +99,7 @@ def _coded_pools(
     number: int,
     probe: Float32,
     k: int,
-) -> list[_Pool]:
+) -> list[Pool]:
     """The k best by code among all coded segments; their scores come from one coder, so they compare."""
     if not coded:
         return []
@@ -123,16 +123,16 @@ def _judged(
     asked: int,
     worst: float,
     by_code: Float32 | None = None,
-) -> _Pool:
+) -> Pool:
     """The living rows at `positions`. by_code: their scores, where codes chose them."""
     living = segment.died[positions] > view.at
     alive = positions[living]
     exact_cosines = cosines(widened(segment.rows[alive]), probe)
     errors = None if by_code is None else exact_cosines - by_code[living]
-    return _Pool(segment.persons[alive], segment.keys[alive], exact_cosines, asked, worst, errors)
+    return Pool(segment.persons[alive], segment.keys[alive], exact_cosines, asked, worst, errors)
 
 
-def _delta_pools(view: View, probes: Float32, k: int) -> list[_Pool]:
+def _delta_pools(view: View, probes: Float32, k: int) -> list[Pool]:
     delta, end = view.delta, view.end
     scores = probes @ delta.rows[:end].T
     scores[:, delta.died[:end] <= view.at] = -2.0
@@ -143,11 +143,11 @@ def _delta_pools(view: View, probes: Float32, k: int) -> list[_Pool]:
         alive = position[score > -2.0]
         worst = -2.0 if k == end else float(score[-1])
         exact_cosines = cosines(delta.rows[alive], probe)
-        pools.append(_Pool(delta.persons[alive], delta.keys[alive], exact_cosines, k, worst, None))
+        pools.append(Pool(delta.persons[alive], delta.keys[alive], exact_cosines, k, worst, None))
     return pools
 
 
-def _group(pools: list[_Pool], limit: int, threshold: float) -> Hits:
+def grouped(pools: list[Pool], limit: int, threshold: float) -> Hits:
     """The best row of each person, best first, ties by number, the threshold last."""
     if not pools:
         nothing = np.empty(0, np.int64)
@@ -162,7 +162,7 @@ def _group(pools: list[_Pool], limit: int, threshold: float) -> Hits:
     return Hits(persons[chosen], keys[chosen], scores[chosen])
 
 
-def _suffices(pools: list[_Pool], found: Hits, limit: int, threshold: float) -> bool:
+def suffices(pools: list[Pool], found: Hits, limit: int, threshold: float) -> bool:
     """Whether no row outside the pools can belong to the answer (codes: is at all likely to)."""
     full = len(found.persons) == limit
     needed = max(float(found.cosines[-1]), threshold) if full and limit else threshold
@@ -179,7 +179,7 @@ def _suffices(pools: list[_Pool], found: Hits, limit: int, threshold: float) -> 
     return full or lowest < threshold
 
 
-def _sure(pools: list[_Pool], found: Hits, threshold: float) -> bool:
+def _sure(pools: list[Pool], found: Hits, threshold: float) -> bool:
     """Whether no row that the codes left out is at all likely to be better than the best of `found`.
 
     How far codes are off for this very probe is known from the rows they chose, whose exact cosines are known too.
