@@ -96,6 +96,11 @@ def _each_once(pairs: list[tuple[str, Any]]) -> None:
         raise ValueError("a name stands twice in one object")
 
 
+def _as_written(value: Any) -> Any:
+    """JSON knows one kind of number, so that 80.0 is the whole number 80 (JSON Schema 2020-12, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
@@ -109,7 +114,8 @@ def _request(
             spelled = (
                 schema.model_validate(texts).model_dump(mode="json", exclude_unset=True) if texts else {}
             )
-            options = schema.model_validate_json(to_json({**spelled, **values}), strict=True)
+            asked = {name: _as_written(value) for name, value in values.items()}
+            options = schema.model_validate_json(to_json({**spelled, **asked}), strict=True)
         else:
             options = schema.model_validate(texts)
     except ValidationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.serving.injection.kit import JSON, MARK, PERSONS, Served, refused
@@ -43,6 +44,15 @@ def test_a_number_beyond_what_others_can_read_is_not_stored(served: Served, numb
     body = f'{{"embedding": [{number}], "contract_id": "c"}}'
     answer = served.http.post("/v1/collections/staff/identify", content=body, headers=JSON)
     refused(answer, (422, "invalid_request"))
+
+
+def test_a_whole_number_may_be_written_with_a_point_and_another_one_is_none(served: Served) -> None:
+    def asked(limit: str) -> httpx.Response:
+        body = f'{{"embedding": [1.0], "contract_id": "c", "limit": {limit}}}'
+        return served.http.post("/v1/collections/staff/identify", content=body, headers=JSON)
+
+    refused(asked("80.0"), (409, "contract_mismatch"))
+    assert "limit" in refused(asked("80.5"), (422, "invalid_request"))
 
 
 def test_json_in_another_encoding_is_no_json(served: Served) -> None:
