@@ -103,10 +103,10 @@ def test_an_export_is_fetched_and_imported_as_another_collection(
 
     page.goto(f"{service}/jobs#new=import")
     page.get_by_label("Exported file").set_input_files(file)
-    page.get_by_label("Collection", exact=True).fill("demo-copy")
+    page.get_by_label("Collection", exact=True).fill("copied")
     page.get_by_role("button", name="Start").click()
     expect_state(page, "done")
-    told = [http.get(f"/v1/collections/{name}/persons").json()["items"] for name in ("demo", "demo-copy")]
+    told = [http.get(f"/v1/collections/{name}/persons").json()["items"] for name in ("demo", "copied")]
     assert [(one["id"], one["faces"]) for one in told[0]] == [(one["id"], one["faces"]) for one in told[1]]
 
 
@@ -125,7 +125,7 @@ def test_a_large_exported_file_is_taken_apart_and_a_damaged_one_refused(
     parts = page.evaluate(split, whole.decode())
     header, *persons, _ = whole.decode().splitlines(keepends=True)
     assert [part.splitlines(keepends=True)[:-1] for part in parts] == [[header, one] for one in persons]
-    upload = made(http, "import", "parts", open=True)
+    upload = made(http, "import", "in-parts", open=True)
     for number, part in enumerate(parts):
         options = {"options": json.dumps({"items": [{"item": str(number)}]})}
         files = {"image": part.encode()}
@@ -133,7 +133,7 @@ def test_a_large_exported_file_is_taken_apart_and_a_damaged_one_refused(
     http.post(f"/v1/jobs/{upload}:start").raise_for_status()
     page.goto(f"{service}/jobs#job={upload}")
     expect_state(page, "done")
-    assert http.get("/v1/collections/parts").json()["persons"] == len(persons)
+    assert http.get("/v1/collections/in-parts").json()["persons"] == len(persons)
 
     damaged = tmp_path / "damaged.jsonl"
     damaged.write_bytes(whole.replace(b'"quality"', b'"qualitx"', 1))

@@ -83,11 +83,11 @@ def test_a_job_is_cancelled_resumed_and_deleted_with_the_keyboard_alone(
 def test_the_list_is_paged_and_filtered(
     service: str, open_page: Open, http: httpx.Client, collection: Make
 ) -> None:
-    collection("many")
-    jobs = [made(http, "rebuild", "many") for _ in range(2)]
-    ended = made(http, "enroll", "many", open=True)
+    collection("listed")
+    jobs = [made(http, "rebuild", "listed") for _ in range(2)]
+    ended = made(http, "enroll", "listed", open=True)
     http.post(f"/v1/jobs/{ended}:cancel").raise_for_status()
-    page = open_page(f"{service}/jobs#collection=many")
+    page = open_page(f"{service}/jobs#collection=listed")
     page.route("**/v1/jobs?*", lambda route: route.continue_(url=route.request.url.replace("=100", "=2")))
     page.reload()
     rows = page.locator("#job-list tbody tr")
@@ -99,7 +99,7 @@ def test_the_list_is_paged_and_filtered(
     page.get_by_label("State").select_option("cancelled")
     expect(rows).to_have_count(1)
     expect(rows).to_have_attribute("data-job", ended)
-    assert page.url.endswith("#collection=many&state=cancelled")
+    assert page.url.endswith("#collection=listed&state=cancelled")
 
 
 def test_a_job_that_could_not_be_done_says_why(
