@@ -1,11 +1,10 @@
 // Waits for jobs and reads what they found. Which jobs, and what findings mean, is the pages' own.
 
+import { ACTIVE } from "/assets/jobs/job_words.js";
 import * as api from "/assets/shell/api.js";
 
 const PAUSE_MS = 400;
 const PATIENCE_MS = 3000;
-const PASSING = new Set([0, 429, 503]); // no answer, or none now: the job is not told to be over by it
-const ENDED = new Set(["done", "failed", "cancelled"]);
 
 /**
  * The job as it ended. `onProgress(job)` hears of it meanwhile. Throws an Error where it was not done, and an
@@ -14,7 +13,7 @@ const ENDED = new Set(["done", "failed", "cancelled"]);
 export async function finished(job, onProgress, signal) {
   let now = job;
   let pause = PAUSE_MS;
-  while (!ENDED.has(now.state)) {
+  while (ACTIVE.has(now.state)) {
     onProgress(now);
     await new Promise((done) => setTimeout(done, pause));
     signal.throwIfAborted();
@@ -22,7 +21,7 @@ export async function finished(job, onProgress, signal) {
       now = await api.job(now.id);
       pause = PAUSE_MS;
     } catch (error) {
-      if (!PASSING.has(error.status)) throw error;
+      if (!error.passing) throw error;
       pause = PATIENCE_MS;
     }
   }

@@ -2,12 +2,19 @@
 
 const KEY = "cocircle-api-key";
 
+const PASSING = new Set([0, 429, 503]);
+
 /** A refusal by the service, or no answer at all (status 0). */
 export class ApiError extends Error {
   constructor(status, code, message, details = {}, retryAfter = null) {
     super(message);
     Object.assign(this, { status, code, details });
     this.retryAfter = retryAfter; // seconds, where the service says when to come again
+  }
+
+  /** No answer, or none now: the same may be asked again later. */
+  get passing() {
+    return PASSING.has(this.status);
   }
 }
 

@@ -3,7 +3,6 @@
 import { calm, trouble } from "/assets/shell/shell.js";
 
 const PATIENCE_MS = 5000;
-const PASSING = new Set([0, 429, 503]);
 
 /**
  * Calls `work` every `pause` milliseconds, for the first time after one, until it returns false. A service that is away
@@ -28,7 +27,7 @@ export function follow(work, pause) {
       trouble(error);
       troubled = true;
       wait = Math.max(pause, error.retryAfter * 1000 || PATIENCE_MS);
-      if (!PASSING.has(error.status)) end();
+      if (!error.passing) end();
     } finally {
       asking = false;
     }

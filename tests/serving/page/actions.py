@@ -98,6 +98,8 @@ def assert_marks_lie_on(page: Page, found: dict[str, Any], slot: str = "#photo")
 
 def tab_to(page: Page, selector: str) -> None:
     """Presses Tab until `selector` has the focus, and sees that the focus is visible there."""
+    # A page that is still being filled would let the presses go by.
+    expect(page.locator(selector).first).to_be_visible()
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
