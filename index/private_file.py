@@ -1,4 +1,4 @@
-"""Small private files of a data folder: a crash leaves the old or the new one, never half. Not for anything large."""
+"""Private files: a crash leaves the old or the new one, never half. What is in them is their callers' own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from index.snapshot import sync_folder
 
@@ -34,16 +35,23 @@ def secret_of(path: Path) -> bytes:
 
 
 @contextmanager
+def opened_beside(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new, empty file beside `path` that only its owner may read; gone when the block ends, unless it was renamed."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
+            yield beside, file
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
 def _beside(path: Path, data: bytes) -> Iterator[Path]:
     """A file with `data` beside `path`, gone when the block ends; names given in the block are durable then."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with opened_beside(path) as (beside, file):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
         yield beside
-    finally:
-        beside.unlink(missing_ok=True)
     sync_folder(path.parent)

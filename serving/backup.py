@@ -6,7 +6,6 @@ What is not in it: snapshots, which are derived, files that jobs made, and model
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from index import audit_salt
 from index.backup.parts import BadBackup, Checked, Header, check
 from index.backup.restore import NotEmpty, empty_store, file_bytes, restore
 from index.backup.take import take
-from index.private_file import write_privately
+from index.private_file import opened_beside, write_privately
 from index.registers import open_store
 from index.snapshot import sync_folder
 from index.store.sqlite import FILE
@@ -73,7 +72,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
         path = target / f"cocircle-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup"
     if path.exists():
         raise FileExistsError(17, "there is a file already; a backup writes over nothing", str(path))
-    with _private(path) as (beside, file):
+    with opened_beside(path) as (beside, file):
         header = back_up_to(settings, file, progress, with_secrets=with_secrets)
         size = file.tell()
         file.flush()
@@ -87,7 +86,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
 def spooled(settings: Settings, source: BinaryIO) -> Iterator[BinaryIO]:
     """What can be read once as a private file of the data folder, which is gone when the block ends."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    with _private(settings.folder / "restore") as (beside, file):
+    with opened_beside(settings.folder / "restore") as (beside, file):
         beside.unlink()
         shutil.copyfileobj(source, file, 1 << 20)
         file.seek(0)
@@ -119,14 +118,3 @@ def restore_from(settings: Settings, file: BinaryIO, progress: Progress) -> Chec
         restore(store, file, progress)
     open_store(stored).close()  # a backup of an older version is brought to the newest schema
     return checked
-
-
-@contextmanager
-def _private(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A file beside `path` that only its owner may read; gone when the block ends, unless it was renamed."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
-            yield beside, file
-    finally:
-        beside.unlink(missing_ok=True)
