@@ -48,6 +48,40 @@ def filled(engine, space, count=600, seed=0):
     return people
 
 
+class Changing:
+    """People who come, change and go by chance, as rows to apply; `truth` has the vectors of each who is there."""
+
+    def __init__(self, space: Space, rng: np.random.Generator, next_key: int = 0) -> None:
+        self.space, self.rng, self.next_key = space, rng, next_key
+        self.truth: dict[int, np.ndarray] = {}
+
+    def change(self, persons: np.ndarray) -> SearchedRows:
+        mean, dimension = self.space.fusion is Fusion.MEAN, self.space.dimension
+        blocks, owners, keys = [], [], []
+        for person in persons.tolist():
+            count = 0 if self.rng.random() < 0.3 else 1 if mean else int(self.rng.integers(1, 5))
+            drawn = self.rng.standard_normal((count, dimension))
+            self.truth.pop(person, None)
+            if count:
+                self.truth[person] = drawn
+            blocks.append(drawn)
+            owners += [person] * count
+            keys += [person] if mean and count else range(self.next_key, self.next_key + count)
+            self.next_key += count
+        return rows_of(self.space, owners, np.concatenate(blocks), keys)
+
+    def everything(self) -> SearchedRows:
+        owners = [person for person, drawn in self.truth.items() for _ in drawn]
+        return rows_of(self.space, owners, np.concatenate(list(self.truth.values())))
+
+
+def assert_hits_are_brute_forces(rows: SearchedRows, probes, found) -> None:
+    for probe, hits in zip(probes, found, strict=True):
+        expected = brute(rows, probe.astype(np.float64), 3)
+        assert hits.persons.tolist() == [person for person, _ in expected]
+        np.testing.assert_allclose(hits.cosines, [score for _, score in expected], atol=1e-5)
+
+
 def brute(rows: SearchedRows, probe, limit):
     """The slow reference: every cosine in float64, the best row of each person."""
     vectors = widened(rows.vectors).astype(np.float64)

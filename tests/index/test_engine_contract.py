@@ -9,7 +9,17 @@ from index.engine.rows import Delta
 from index.engine.search import search
 from index.records import Fusion, Precision
 from index.template import DTYPES, stored, unit_rows
-from tests.index.engine_kit import KINDS, brute, engine_of, filled, nothing, rows_of, space_of
+from tests.index.engine_kit import (
+    KINDS,
+    Changing,
+    assert_hits_are_brute_forces,
+    brute,
+    engine_of,
+    filled,
+    nothing,
+    rows_of,
+    space_of,
+)
 
 
 @pytest.fixture(params=KINDS)
@@ -38,32 +48,16 @@ def test_answers_are_those_of_brute_force_through_changes_and_upkeep(kind, engin
     rng = np.random.default_rng(5)
     space = space_of(kind, fusion, precision, dimension=32)
     engine.rebuild(space, [], 1)
-    truth: dict[int, np.ndarray] = {}
-    next_key = 0
+    people = Changing(space, rng)
     for revision in range(2, 40):
         persons = np.unique(rng.integers(0, 300, 25))
-        blocks, owners, keys = [], [], []
-        for person in persons.tolist():
-            count = 0 if rng.random() < 0.3 else 1 if fusion is Fusion.MEAN else int(rng.integers(1, 5))
-            drawn = rng.standard_normal((count, 32))
-            truth.pop(person, None)
-            if count:
-                truth[person] = drawn
-            blocks.append(drawn)
-            owners += [person] * count
-            keys += [person] if fusion is Fusion.MEAN and count else range(next_key, next_key + count)
-            next_key += count
-        engine.apply(space, persons, rows_of(space, owners, np.concatenate(blocks), keys), revision)
+        engine.apply(space, persons, people.change(persons), revision)
         if rng.random() < 0.4:
             engine.maintain(1)
-    owners = [person for person, drawn in truth.items() for _ in drawn]
-    everything = rows_of(space, owners, np.concatenate(list(truth.values())))
+    everything = people.everything()
     probes = unit_rows(rng.standard_normal((20, 32)), 32)
-    assert engine.stats(1).rows == len(owners)
-    for probe, hits in zip(probes, engine.search(1, probes, 3, -1.0).hits, strict=True):
-        expected = brute(everything, probe.astype(np.float64), 3)
-        assert hits.persons.tolist() == [person for person, _ in expected]
-        np.testing.assert_allclose(hits.cosines, [score for _, score in expected], atol=1e-5)
+    assert engine.stats(1).rows == len(everything.keys)
+    assert_hits_are_brute_forces(everything, probes, engine.search(1, probes, 3, -1.0).hits)
 
 
 def test_a_change_applied_twice_counts_once(kind, engine):

@@ -14,7 +14,7 @@ from index.engine.turn import TurnTaken
 from index.errors import EngineUnavailable, StoreUnavailable
 from index.records import Fusion, Precision
 from index.template import unit_rows
-from tests.index.engine_kit import brute, nothing, rows_of, space_of
+from tests.index.engine_kit import Changing, assert_hits_are_brute_forces, nothing, rows_of, space_of
 from tests.index.milvus_kit import History, engine_on
 from tests.index.milvus_kit import milvus as milvus  # a fixture
 from tests.milvus_server import MilvusServer
@@ -63,32 +63,16 @@ def test_answers_are_those_of_brute_force_through_changes(new: New, fusion: Fusi
     space = space_of("exact", fusion, Precision.FLOAT16, dimension=32)
     engine = new()
     engine.rebuild(space, [], 2)
-    truth: dict[int, np.ndarray] = {}
-    next_key = 1
+    people = Changing(space, rng, next_key=1)
     for revision in range(3, 10):
         persons = np.unique(rng.integers(1, 80, 30))
-        blocks, owners, keys = [], [], []
-        for person in persons.tolist():
-            count = 0 if rng.random() < 0.3 else 1 if fusion is Fusion.MEAN else int(rng.integers(1, 5))
-            drawn = rng.standard_normal((count, 32))
-            truth.pop(person, None)
-            if count:
-                truth[person] = drawn
-            blocks.append(drawn)
-            owners += [person] * count
-            keys += [person] if fusion is Fusion.MEAN and count else range(next_key, next_key + count)
-            next_key += count
-        engine.apply(space, persons, rows_of(space, owners, np.concatenate(blocks), keys), revision)
-    owners = [person for person, drawn in truth.items() for _ in drawn]
-    everything = rows_of(space, owners, np.concatenate(list(truth.values())))
+        engine.apply(space, persons, people.change(persons), revision)
+    everything = people.everything()
     probes = unit_rows(rng.standard_normal((20, 32)), 32)
-    assert engine.stats(1).rows == len(owners)
+    assert engine.stats(1).rows == len(everything.keys)
     answer = engine.search(1, probes, 3, -1.0)
     assert answer.as_of == engine.revision(1) == 9
-    for probe, hits in zip(probes, answer.hits, strict=True):
-        expected = brute(everything, probe.astype(np.float64), 3)
-        assert hits.persons.tolist() == [person for person, _ in expected]
-        np.testing.assert_allclose(hits.cosines, [score for _, score in expected], atol=1e-5)
+    assert_hits_are_brute_forces(everything, probes, answer.hits)
 
 
 def test_a_change_applied_twice_counts_once(new: New) -> None:
