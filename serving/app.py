@@ -56,7 +56,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        worker = Worker(opened, KINDS, settings.workers, opened.traced) if settings.workers else None
+        worker = Worker(opened, KINDS, settings.workers) if settings.workers else None
         if worker is not None:
             await run_sync(worker.start)
         yield

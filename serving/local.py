@@ -49,7 +49,7 @@ class Local:
     @contextmanager
     def working(self, threads: int = 2) -> Iterator[None]:
         """Works on jobs of the data folder while the block runs."""
-        worker = Worker(self.service, KINDS, threads, self.service.traced)
+        worker = Worker(self.service, KINDS, threads)
         worker.start()
         try:
             yield

@@ -46,7 +46,7 @@ def run(settings: Settings, threads: int) -> None:
     # Nobody asks this process for anything: it neither makes nor needs keys.
     service = Service.open(settings.model_copy(update={"auth": "off", "host": "127.0.0.1"}))
     try:
-        working = Worker(service, KINDS, threads, service.traced)
+        working = Worker(service, KINDS, threads)
         working.start()
         try:
             sys.stdout.write(f"Cocircle works on jobs of {settings.folder} in {threads} threads\n")

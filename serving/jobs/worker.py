@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from time import monotonic
 from traceback import extract_tb
 
@@ -52,18 +52,11 @@ LATER = (StoreUnavailable, EngineBehind, EngineUnavailable, QueueFull, DeadlineE
 class Worker:
     """The jobs of one service, in threads of this process. `start` it once, `stop` it once."""
 
-    def __init__(
-        self,
-        service: Service,
-        kinds: Mapping[str, Kind],
-        threads: int,
-        traced: Callable[..., AbstractContextManager[object]] = lambda name, **_: nullcontext(),
-    ) -> None:
-        """threads: claims worked on at the same time. traced: makes the span of one, as Service.traced."""
+    def __init__(self, service: Service, kinds: Mapping[str, Kind], threads: int) -> None:
+        """threads: claims worked on at the same time."""
         self._service = service
         self._jobs = service.gallery.jobs
         self._kinds = kinds
-        self._traced = traced
         self._forgotten = ForgottenExports(service)
         self._presence = Presence(service.settings.folder / "workers")
         self._stopping = threading.Event()
@@ -179,7 +172,7 @@ class Worker:
             with (
                 acting(Actor("worker", job=claim.job.id)),
                 suppress(*GONE),
-                self._traced("job", **_span(claim)),
+                self._service.traced("job", **_span(claim)),
             ):
                 try:
                     yield

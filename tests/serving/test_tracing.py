@@ -110,7 +110,7 @@ def test_a_request_and_its_stages_are_told_under_the_callers_span_and_nobody_is_
     job = client.jobs.create("enroll", "secret-club", open=True)
     client.jobs.add(job.id, [("bob/1", "bob", att[2, 1])])
     client.jobs.start(job.id)
-    worker = Worker(service, KINDS, 1, service.traced)
+    worker = Worker(service, KINDS, 1)
     while worker.once():
         pass
     logged = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]

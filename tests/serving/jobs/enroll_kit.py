@@ -28,6 +28,7 @@ from serving.jobs.worker import Worker
 from serving.metrics import Metrics
 from serving.service import Service
 from serving.settings import Settings
+from tests.serving.jobs.fake import untraced
 
 CONTRACT = "made-0000"
 DIMENSION = 8
@@ -99,6 +100,7 @@ def made_service(
         gallery=gallery,
         pipeline=pipeline,
         metrics=Metrics(),
+        traced=untraced,
     )
     served = SimpleNamespace(pack=service.pack, pipeline=pipeline)
     service.served = lambda contract_id: served if contract_id == CONTRACT else None

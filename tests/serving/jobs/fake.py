@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal, cast
@@ -95,4 +96,10 @@ def _unit(dimension: int, key: int) -> NDArray[np.float32]:
 def stand_in(gallery: Gallery, home: Path) -> Service:
     """As much of a service as a worker and this kind ask for."""
     pack = SimpleNamespace(contract_id=CONTRACT, dimension=8)
-    return cast(Service, SimpleNamespace(gallery=gallery, settings=Settings(home=home), pack=pack))
+    made = SimpleNamespace(gallery=gallery, settings=Settings(home=home), pack=pack, traced=untraced)
+    return cast(Service, made)
+
+
+def untraced(name: str, **_: str | int) -> AbstractContextManager[None]:
+    """Service.traced where nobody asked for traces."""
+    return nullcontext()

@@ -25,6 +25,7 @@ from serving.jobs.kind import Kind
 from serving.jobs.worker import Worker
 from serving.service import Service
 from serving.settings import Settings
+from tests.serving.jobs.fake import untraced
 
 CONTRACT = "made-0000"
 DIMENSION = 32
@@ -35,7 +36,7 @@ DEAD = "dead" * 4
 
 def made_service(gallery: Gallery, home: Path, contract: str = CONTRACT) -> Service:
     pack = SimpleNamespace(contract_id=contract, calibration=CALIBRATION, name="made", dimension=DIMENSION)
-    made = SimpleNamespace(gallery=gallery, settings=Settings(home=home), pack=pack)
+    made = SimpleNamespace(gallery=gallery, settings=Settings(home=home), pack=pack, traced=untraced)
     made.of = lambda _: SimpleNamespace(pack=pack, pipeline=getattr(made, "pipeline", None))
     made.served = lambda contract_id: made.of(None) if contract_id == contract else None
     return cast(Service, made)
