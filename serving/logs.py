@@ -37,5 +37,5 @@ def start_logging(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)
-    # It warns at each form that it cannot read. The client is told so by a 400 or 422; anybody could fill a disk with it.
+    # It warns at each form that it cannot read: the sender is told so by the answer, and could fill a disk with it.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -129,6 +129,7 @@ def test_the_guide_to_backups_works_as_it_stands(after_the_demo: Path, serve: Ca
     assert run_page("docs/backup.md", after_the_demo, serve, ".demo", None) == 1
 
 
+@pytest.mark.slow
 def test_the_training_guide_works_as_it_stands(tmp_path: Path) -> None:
     code = [text for language, text in examples("docs/training.md") if language == "python"]
     for text in code:

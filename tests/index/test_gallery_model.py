@@ -31,7 +31,8 @@ DIMENSION = 8
 VECTORS = np.random.default_rng(6).standard_normal((40, DIMENSION))
 # So small that a few faces make segments, merges and codes.
 TINY = Tuning(fast_from=16, train_from=16, delta_rows=4, segment_rows=8, small_segments=1)
-PERSON = st.sampled_from([f"p{n}" for n in range(24)])
+PEOPLE = 24
+PERSON = st.sampled_from([f"p{n}" for n in range(PEOPLE)])
 FACE = st.tuples(st.integers(0, 39), st.sampled_from([0.0, 0.3, 1.0]))
 
 
@@ -137,7 +138,7 @@ class GalleryModel(RuleBasedStateMachine):
             return
         probe = unit(VECTORS[len(self.truth) % 40] + 0.1)
         expected = {p: max(self.scores(p, probe)) for p in self.truth if self.scores(p, probe)}
-        (found,) = self.gallery.identify("c", probe[None], contract_id=CONTRACT, limit=20, threshold=0.2)
+        (found,) = self.gallery.identify("c", probe[None], contract_id=CONTRACT, limit=PEOPLE, threshold=0.2)
         sure = {p for p, score in expected.items() if score > 0.2 + 2e-3}
         possible = {p for p, score in expected.items() if score > 0.2 - 2e-3}
         assert sure <= {c.person_id for c in found} <= possible

@@ -99,6 +99,7 @@ def kill_often(folder: Path, database: str | None, times: int, seed: int) -> Non
         check(folder, database, lines, kept)
 
 
+@pytest.mark.slow
 @BOTH_STORES
 def test_a_killed_enrolment_keeps_every_acknowledged_face(tmp_path, database):
     kill_often(tmp_path, database, times=10 if database is None else 4, seed=int.from_bytes(os.urandom(4)))

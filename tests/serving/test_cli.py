@@ -129,6 +129,7 @@ def test_a_service_that_does_not_answer_is_said_in_one_line(att_photos: list[Att
     assert (answer.returncode, "Traceback" in answer.stderr) == (2, False)
 
 
+@pytest.mark.slow
 def test_the_demo_finds_everybody_and_nobody_else(tmp_path: Path) -> None:
     answer = cocircle("demo", "--home", tmp_path / "demo", "--no-keep", "--json")
     assert answer.returncode == 0, answer.stderr

@@ -149,6 +149,7 @@ def test_an_upstream_factor_scales_every_gradient(gloo: Gloo) -> None:
     torch.testing.assert_close(head.weight.grad, 3 * answer.by_weight)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 def test_a_compiled_map_gives_the_same_numbers() -> None:
     problem = Problem("circle", rows=6)

@@ -103,6 +103,7 @@ def test_ten_kills_in_epochs_and_in_checkpoints_leave_the_losses_as_they_would_h
     assert losses(killed) == losses(whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_end_saves_and_goes_on_bit_for_bit(config: Path, tmp_path: Path) -> None:
     short = ("optimisation.steps=12", "saving.every=0")
     assert ended(begun(command(config, tmp_path / "whole", *short))) == 0

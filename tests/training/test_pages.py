@@ -647,6 +647,7 @@ def small_of(large: Path, parent: Path) -> Path:
     return parent / "first"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from Linux's /proc")
 def test_a_head_of_ten_pages_is_handled_in_the_memory_of_a_few(tmp_path):
     found = [int(line) for line in ran(f"measure(Path({str(tmp_path)!r}))")]

@@ -33,6 +33,7 @@ def one_thread() -> Any:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_tell_people_apart(shards: Path, tmp_path: Path) -> None:
     pairs = pair_folder(shards.parent / "photos", tmp_path / "pairs", PEOPLE)
     chosen = settings(
@@ -164,6 +165,7 @@ def test_the_averaged_weights_are_what_is_exported(shards: Path, tmp_path: Path)
     assert torch.equal(averaged["embedding.norm.running_mean"], plain["embedding.norm.running_mean"])
 
 
+@pytest.mark.slow
 def test_a_teacher_draws_the_student_to_itself(shards: Path, tmp_path: Path) -> None:
     chosen = settings(
         shards,

@@ -526,6 +526,7 @@ def test_on_an_h100_half_operands_run_on_tensor_cores_without_waiting_for_each_p
     assert code.warps == ([[4, 2]] if dimension == 512 else [[8, 1]]) * 2
 
 
+@pytest.mark.slow
 @needs_triton
 @pytest.mark.parametrize("kernel", ["background", "push"])
 @pytest.mark.parametrize("dimension", [512, 600])

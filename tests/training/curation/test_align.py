@@ -181,6 +181,7 @@ def test_a_disk_that_fails_ends_the_run_but_a_photo_that_is_closed_is_one_reject
     assert not list((tmp_path / "broken").rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     photos = clean(tmp_path / "photos", range(1, 9))
     code = "from training.cli.data import data_app; data_app()"

@@ -266,6 +266,7 @@ def test_threads_and_batches_ahead_are_at_least_one() -> None:
         loader(ahead=0)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(
     not (BESIDE / "data/celeba-faces").is_dir(), reason=f"no faces at {BESIDE}; set COCIRCLE_DATA"
