@@ -11,9 +11,11 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
 
 from serving.access import NEEDED
 from serving.docs import IDEMPOTENCY_KEY
+from serving.schemas import CollectionId, PersonId
 from serving.scopes import Scope
 
 TAGS = {
@@ -46,6 +48,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "There where the answer was given before to this Idempotency-Key.",
     },
 }
+IDS: dict[str, dict[str, Any]] = {
+    "collection": TypeAdapter(CollectionId).json_schema(),
+    "person": TypeAdapter(PersonId).json_schema(),
+}
+"""Where one stands in a path. Routes that make nothing do not check it: of another id there is nobody (404)."""
 HEADERS_OF_STATUS = {
     "202": ("Location",),
     "401": ("WWW-Authenticate",),
@@ -90,6 +97,7 @@ def _completed(found: dict[str, Any], scopes: dict[tuple[str, str], Scope]) -> d
     for path, item in found["paths"].items():
         for method, operation in item.items():
             _summarise(operation)
+            _tell_ids(operation)
             _tell_headers(operation)
             if (method, path) in scopes:
                 operation["security"] = [{name: [scopes[method, path].value]} for name in SCHEMES]
@@ -105,6 +113,12 @@ def _summarise(operation: dict[str, Any]) -> None:
     operation["summary"] = first.removesuffix(".")
     if rest:
         operation["description"] = rest[0]
+
+
+def _tell_ids(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in IDS:
+            parameter["schema"] |= IDS[parameter["name"]]
 
 
 def _tell_headers(operation: dict[str, Any]) -> None:

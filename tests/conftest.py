@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from tests.postgres_server import CannotRun, PostgresServer
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """What a long test left open fails that test, and not the one that runs when it is collected."""
+    if item.get_closest_marker("slow"):
+        gc.collect()
 
 
 @contextmanager

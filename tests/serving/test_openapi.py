@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -30,6 +31,7 @@ NO_CODES = {"gallery_error", "lease_lost", "client_gone"}
 """The base of all, what only workers meet, and what nobody is there to read."""
 
 Operation = dict[str, Any]
+Att = dict[tuple[int, int], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +232,22 @@ def test_every_reference_of_the_document_leads_somewhere(document: dict[str, Any
         assert name in document["components"][group]
     used = {name for group, name in found if group == "schemas"}
     assert used == set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize("id", ["a\x1fb", "a\x85", "x" * 256])
+def test_an_id_in_a_path_is_described_and_held_to_that_where_it_would_be_made(
+    id: str, operations: dict[tuple[str, str], Operation], shared_api: httpx.Client, att: Att
+) -> None:
+    route = "/v1/collections/{collection}/persons/{person}/faces"
+    given = {one["name"]: one["schema"] for one in operations["POST", route]["parameters"]}
+    asked = {one["name"]: one["schema"] for one in operations["GET", "/v1/audit"]["parameters"]}
+    for name in ("collection", "person"):
+        assert asked[name]["anyOf"][0].items() <= given[name].items()
+    assert not re.fullmatch(given["person"]["pattern"], id) or len(id) > given["person"]["maxLength"]
+    shared_api.post("/v1/collections", json={"id": "ids"})
+    path = route.format(collection="ids", person=quote(id))
+    made = shared_api.post(path, params={"create": True}, files={"image": att[1, 1]})
+    assert made.status_code == 422, made.text
 
 
 def test_a_path_says_all_of_its_methods_where_it_is_asked_by_another(shared_api: httpx.Client) -> None:

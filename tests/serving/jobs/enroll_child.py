@@ -8,6 +8,7 @@ It says on its output how far the job is.
 from __future__ import annotations
 
 import resource
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -25,8 +26,6 @@ from serving.settings import Settings
 from tests.serving.jobs.enroll_kit import MadeAnalyzer, made_service
 
 SECONDS_A_BATCH = 0.02
-SLOWLY = 2.0
-"""Of a batch, where whoever watches must be in time to interrupt, however busy the machine is."""
 BATCH = 16
 
 
@@ -88,9 +87,11 @@ def command(home: Path, source: str, seconds_a_batch: float) -> None:
 
 
 def main(home: Path, mode: str, what: str) -> None:
+    # A shell that starts tests in the background has their processes ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     start_logging("error")
     if mode in ("command", "slowly"):
-        command(home, what, SECONDS_A_BATCH if mode == "command" else SLOWLY)
+        command(home, what, SECONDS_A_BATCH if mode == "command" else 20 * SECONDS_A_BATCH)
     elif mode == "work-real":
         service = Service.open(Settings(home=home, threads=1))
         work(service, what)

@@ -149,7 +149,6 @@ def test_an_enrolment_waits_while_the_disk_is_full_and_loses_and_doubles_nothing
     check_end(home, job, undisturbed, attempts=2)
 
 
-@pytest.mark.slow
 def test_an_interrupted_command_says_how_to_go_on_and_the_same_command_goes_on(
     tmp_path: Path, people: Path, undisturbed: dict[str, Any]
 ) -> None:
