@@ -39,7 +39,7 @@ schemathesis.openapi.media_type("application/octet-stream", st.just(PHOTO.encode
 @schemathesis.hook
 def before_call(_: HookContext, case: Case, sent: dict[str, Any]) -> None:
     """Called with each request before it is sent."""
-    _leaving_its_own_key(case)
+    _leaving_what_is_held(case)
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     _about_what_is_there(case)
@@ -60,10 +60,13 @@ def before_call(_: HookContext, case: Case, sent: dict[str, Any]) -> None:
             del query[name]
 
 
-def _leaving_its_own_key(case: Case) -> None:
-    """Without it, every request that follows would be answered with 401 and nothing be tested."""
-    if case.method == "DELETE" and (case.path_parameters or {}).get("key") == HELD["key"]:
-        case.path_parameters["key"] = "revoked"
+def _leaving_what_is_held(case: Case) -> None:
+    """Without its key every later request would be answered with 401, without the others with 404."""
+    if case.method != "DELETE" or not case.path_parameters:
+        return
+    name, given = list(case.path_parameters.items())[-1]
+    if given == HELD.get(name):
+        case.path_parameters[name] = "gone"
 
 
 def _about_what_is_there(case: Case) -> None:
