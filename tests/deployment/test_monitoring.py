@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from index.job_records import NewJob
 from serving.overload import overloaded
 from tests.deployment.conftest import ROOT
-from tests.serving.conftest import Opened, att, opened
+from tests.serving.conftest import Att, Opened, att, opened
 
 __all__ = ["att", "opened"]  # fixtures
 
@@ -55,7 +55,7 @@ def without_strings(query: str) -> str:
 
 
 @pytest.fixture
-def scraped(opened: Callable[..., Opened], att: dict[tuple[int, int], bytes]) -> dict[str, set[str]]:
+def scraped(opened: Callable[..., Opened], att: Att) -> dict[str, set[str]]:
     """Sample name -> its labels, of a service to which everything happened that it counts."""
     here = opened()
     collection = "/v1/collections/people"

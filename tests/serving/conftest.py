@@ -23,6 +23,9 @@ from serving.logs import start_logging
 from serving.service import Service
 from serving.settings import Settings
 
+Att = dict[tuple[int, int], bytes]
+"""The AT&T photos as files, by (person, number)."""
+
 
 @dataclass
 class Opened:
@@ -38,8 +41,7 @@ def _log_as_the_service_does() -> None:
 
 
 @pytest.fixture(scope="session")
-def att() -> dict[tuple[int, int], bytes]:
-    """The AT&T photos as files, by (person, number)."""
+def att() -> Att:
     return {(photo.person, photo.number): photo.path.read_bytes() for photo in att_faces()}
 
 

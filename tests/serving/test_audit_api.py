@@ -22,9 +22,7 @@ from serving.keys import open_keys
 from serving.recorder import Recorder
 from serving.scopes import Scope
 from serving.settings import Settings
-from tests.serving.conftest import Opened, ServiceProcess
-
-Att = dict[tuple[int, int], bytes]
+from tests.serving.conftest import Att, Opened, ServiceProcess
 
 
 def enrolled(api: httpx.Client, att: Att, headers: dict[str, str]) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-Att = dict[tuple[int, int], bytes]
+from tests.serving.conftest import Att
+
 FACES = "/v1/collections/staff/persons/p1/faces"
 
 

@@ -34,10 +34,9 @@ from serving.metrics import Metrics
 from serving.searching import Search, search_stage
 from serving.service import Service, open_pipeline
 from serving.settings import Settings
-from tests.serving.conftest import Opened, ServiceProcess
+from tests.serving.conftest import Att, Opened, ServiceProcess
 
 T = TypeVar("T")
-Att = dict[tuple[int, int], bytes]
 LIMIT = 30.0
 PNG = {"content-type": "image/png"}
 

@@ -19,8 +19,8 @@ from serving.job_client import JobsClient
 from serving.local import InProcessTransport
 from serving.scopes import Scope
 from serving.settings import Settings
+from tests.serving.conftest import Att
 
-Att = dict[tuple[int, int], bytes]
 ASKING = ("serving.client", "serving.job_client", "serving.access_client")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from serving.client import ApiFailure, Client
-from tests.serving.conftest import ServiceProcess
+from tests.serving.conftest import Att, ServiceProcess
 
 CLIENTS = 3
 TEMPLATES_A_WRITE = 2
@@ -105,7 +105,7 @@ def test_a_service_killed_fifty_times_keeps_every_acknowledged_face(
 
 
 def test_an_orderly_stop_ends_with_status_zero_and_a_start_finds_everything(
-    service_process: Callable[..., ServiceProcess], att: dict[tuple[int, int], bytes]
+    service_process: Callable[..., ServiceProcess], att: Att
 ) -> None:
     process = service_process()
     with Client(process.url) as client:
@@ -118,7 +118,7 @@ def test_an_orderly_stop_ends_with_status_zero_and_a_start_finds_everything(
 
 
 def test_a_second_service_on_the_same_folder_finds_what_the_first_enrolled(
-    service_process: Callable[..., ServiceProcess], att: dict[tuple[int, int], bytes]
+    service_process: Callable[..., ServiceProcess], att: Att
 ) -> None:
     one, other = service_process(), service_process()
     with Client(one.url) as writer, Client(other.url) as reader:

@@ -22,10 +22,9 @@ from serving.jobs.forgotten_exports import ForgottenExports
 from serving.jobs.registry import KINDS
 from serving.jobs.worker import Worker
 from tests.postgres_server import PostgresServer
-from tests.serving.conftest import Opened
+from tests.serving.conftest import Att, Opened
 
 CONTRACT, DIMENSION = "contract-a", 64
-Att = dict[tuple[int, int], bytes]
 
 
 def vector(name: str) -> np.ndarray:

@@ -8,9 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.serving.conftest import Opened
-
-Att = dict[tuple[int, int], bytes]
+from tests.serving.conftest import Att, Opened
 
 
 def enrol(api: httpx.Client, person: str, *photos: bytes, **params: object) -> httpx.Response:

@@ -13,9 +13,7 @@ import pytest
 from serving.client import ApiFailure, Client
 from serving.scopes import Scope
 from serving.settings import SettingsError, read_settings
-from tests.serving.conftest import Opened
-
-Att = dict[tuple[int, int], bytes]
+from tests.serving.conftest import Att, Opened
 
 
 def test_without_keys_the_service_will_not_listen_to_strangers() -> None:

@@ -10,9 +10,8 @@ import httpx
 import pytest
 from PIL import Image as Pillow
 
-from tests.serving.conftest import Opened
+from tests.serving.conftest import Att, Opened
 
-Att = dict[tuple[int, int], bytes]
 REFUSALS = {400: {"invalid_image"}, 413: {"too_large"}, 415: {"unsupported_type"}, 422: {"no_face"}}
 
 

@@ -21,7 +21,7 @@ from serving.docs import ERRORS
 from serving.errors import CODE_OF_STATUS, STATUS_OF_GALLERY_ERROR
 from serving.openapi import TAGS
 from serving.scopes import Scope
-from tests.serving.conftest import Opened
+from tests.serving.conftest import Att, Opened
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/api.md").read_text()
@@ -31,7 +31,6 @@ NO_CODES = {"gallery_error", "lease_lost", "client_gone"}
 """The base of all, what only workers meet, and what nobody is there to read."""
 
 Operation = dict[str, Any]
-Att = dict[tuple[int, int], bytes]
 
 
 @pytest.fixture(scope="module")

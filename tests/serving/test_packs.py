@@ -19,7 +19,7 @@ from serving.jobs.kinds.rollback import ROLLBACK
 from serving.jobs.worker import Worker
 from serving.service import Service
 from serving.settings import Settings, read_settings
-from tests.serving.conftest import Opened
+from tests.serving.conftest import Att, Opened
 from tests.serving.jobs.made_jobs import run
 from tests.serving.jobs.reembed_kit import (
     NEW,
@@ -42,7 +42,6 @@ from tests.serving.jobs.reembed_kit import (
 BUILT_IN = Path(__file__).parents[2] / "faces/packs/default/model.toml"
 BESIDE = Path(os.environ.get("COCIRCLE_DATA") or Path(__file__).parents[2].parent / "shared")
 SHIFT = 0.125
-Att = dict[tuple[int, int], bytes]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import math
 import httpx
 import pytest
 
-Att = dict[tuple[int, int], bytes]
+from tests.serving.conftest import Att
 
 
 def test_a_photo_is_read_alike_from_multipart_raw_body_and_json(shared_api: httpx.Client, att: Att) -> None:

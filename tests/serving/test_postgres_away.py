@@ -9,9 +9,7 @@ import pytest
 
 from serving.settings import Settings, SettingsError, read_settings
 from tests.postgres_server import PASSWORD, PostgresServer
-from tests.serving.conftest import Opened
-
-Att = dict[tuple[int, int], bytes]
+from tests.serving.conftest import Att, Opened
 
 
 def test_without_its_database_the_service_says_so_and_afterwards_it_goes_on(

@@ -18,9 +18,8 @@ from serving.client import Client
 from serving.jobs.registry import KINDS
 from serving.jobs.worker import Worker
 from serving.settings import Settings, SettingsError, read_settings
-from tests.serving.conftest import Opened
+from tests.serving.conftest import Att, Opened
 
-Att = dict[tuple[int, int], bytes]
 CALLER = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 ALLOWED = {

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 
-Att = dict[tuple[int, int], bytes]
 MARK = "xqMark7"
 SCRIPT = f"<script>alert('{MARK}')</script>"
 PERSONS = "/v1/collections/staff/persons"

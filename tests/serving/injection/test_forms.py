@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.serving.injection.kit import MARK, Att, Served, refused
+from tests.serving.conftest import Att
+from tests.serving.injection.kit import MARK, Served, refused
 
 
 def part(name: str, data: bytes, *, filename: str | None = None, kind: str = "image/png") -> bytes:

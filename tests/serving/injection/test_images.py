@@ -11,7 +11,8 @@ from collections.abc import Callable
 import pytest
 from PIL import Image as Pillow
 
-from tests.serving.injection.kit import FACES, MARK, SCRIPT, Att, Served, refused
+from tests.serving.conftest import Att
+from tests.serving.injection.kit import FACES, MARK, SCRIPT, Served, refused
 
 
 def jpeg(att: Att, *segments: tuple[int, bytes], after: bytes = b"") -> bytes:

@@ -22,6 +22,7 @@ from serving.jobs.kinds import cluster
 from serving.jobs.kinds.cluster import CLUSTER, ClusterOptions
 from serving.service import Service
 from serving.settings import Settings
+from tests.serving.conftest import Att
 from tests.serving.jobs.made_jobs import (
     contents,
     done,
@@ -291,9 +292,7 @@ def test_a_job_about_persons_takes_no_photos(service: Service) -> None:
     assert item.reasons == ("not_asked_for",)
 
 
-def test_real_photos_of_ten_people_make_groups_of_one_person_each(
-    tmp_path: Path, att: dict[tuple[int, int], bytes]
-) -> None:
+def test_real_photos_of_ten_people_make_groups_of_one_person_each(tmp_path: Path, att: Att) -> None:
     service = Service.open(Settings(home=tmp_path))
     try:
         pack = service.pack

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.serving.conftest import ServiceProcess
+from tests.serving.conftest import Att, ServiceProcess
 from tests.serving.page.actions import DESKTOP, picture_of
 from tests.serving.page.chromium import chromium, write_y4m
 
@@ -31,9 +31,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 
 @pytest.fixture(scope="session")
-def photos(
-    att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[int, int], Path]:
+def photos(att: Att, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int], Path]:
     """AT&T photos as PNG files, the kind a browser shows, by (person, number)."""
     folder = tmp_path_factory.mktemp("photos")
 
@@ -47,7 +45,7 @@ def photos(
 
 
 @pytest.fixture(scope="session")
-def browser(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser(att: Att, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium with person 3 before its camera, on grey."""
     left, top, width, height = CAMERA_FACE
     scene = np.full((480, 640, 3), 128, np.uint8)
@@ -61,7 +59,7 @@ def browser(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def service(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service(att: Att, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a service with a collection `demo` of five people."""
     folder = tmp_path_factory.mktemp("service")
     process = ServiceProcess(folder / "home", folder / "service.log")
@@ -85,7 +83,7 @@ def http(service: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def collection(http: httpx.Client, att: dict[tuple[int, int], bytes]) -> Callable[..., str]:
+def collection(http: httpx.Client, att: Att) -> Callable[..., str]:
     """Makes collections that keep crops: `collection(id, {person: [(AT&T person, number), ...]})`."""
 
     def make(id: str, persons: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({})) -> str:
@@ -113,7 +111,7 @@ class Guarded:
 
 
 @pytest.fixture(scope="session")
-def guarded(att: dict[tuple[int, int], bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def guarded(att: Att, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A service with keys on, and a collection `gate` of one person, `ada`."""
     folder = tmp_path_factory.mktemp("guarded")
     process = ServiceProcess(folder / "home", folder / "service.log", COCIRCLE_AUTH="on")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.serving.conftest import Att
 from tests.serving.page.actions import PHONE, assert_marks_lie_on, choose, detected, drag
 from tests.serving.page.chromium import needs_chromium
 from tests.serving.page.conftest import CAMERA_FACE
@@ -150,9 +151,7 @@ def test_a_text_file_called_jpg_is_refused_in_the_words_of_the_api(
     expect(page.locator(".card")).to_have_count(0)
 
 
-def test_a_photo_the_browser_cannot_show_is_judged_all_the_same(
-    page: Page, att: dict[tuple[int, int], bytes], tmp_path: Path
-) -> None:
+def test_a_photo_the_browser_cannot_show_is_judged_all_the_same(page: Page, att: Att, tmp_path: Path) -> None:
     (tmp_path / "s5.pgm").write_bytes(att[5, 4])
     choose(page, tmp_path / "s5.pgm")
     expect(page.locator(".card .name")).to_have_text("s5")
@@ -168,7 +167,7 @@ def test_a_photo_without_a_face_says_so(page: Page, tmp_path: Path) -> None:
 
 
 def test_what_the_api_returns_never_becomes_markup(
-    service: str, page: Page, att: dict[tuple[int, int], bytes], photos: Callable[[int, int], Path]
+    service: str, page: Page, att: Att, photos: Callable[[int, int], Path]
 ) -> None:
     name = "<img src=x onerror=window.owned=1>"
     path = "/v1/collections/markup/persons/p/faces"

@@ -16,7 +16,7 @@ from serving.keys import open_keys
 from serving.rekognition.credentials import Credentials
 from serving.scopes import Scope
 from serving.settings import Settings
-from tests.serving.conftest import ServiceProcess
+from tests.serving.conftest import Att, ServiceProcess
 from tests.serving.rekognition.service_model import problems
 from tests.serving.rekognition.signing import Pair, pair_of
 
@@ -79,7 +79,7 @@ Index = Callable[..., list[str]]
 
 
 @pytest.fixture
-def index(rekognition: Any, collection: str, att: dict[tuple[int, int], bytes]) -> Index:
+def index(rekognition: Any, collection: str, att: Att) -> Index:
     """Enrols AT&T photos (person, number) into the collection; their face ids."""
 
     def enrol(*photos: tuple[int, int]) -> list[str]:

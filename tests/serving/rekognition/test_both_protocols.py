@@ -15,10 +15,10 @@ from index.records import Fusion, NewCollection, NewFace
 from serving.rekognition.credentials import Credentials
 from serving.rekognition.similarity import Similarities
 from serving.scopes import Scope
-from tests.serving.conftest import Opened
+from tests.serving.conftest import Att, Opened
 from tests.serving.rekognition.signing import Pair, pair_of, signed
 
-Photos = dict[tuple[int, int], bytes]
+Photos = Att
 
 
 def ask(http: httpx.Client, operation: str, **body: Any) -> dict[str, Any]:

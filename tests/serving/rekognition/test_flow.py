@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.serving.conftest import Att
 from tests.serving.rekognition.conftest import Index
 from tests.serving.rekognition.service_model import MODEL, problems
 
-Photos = dict[tuple[int, int], bytes]
+Photos = Att
 
 
 def group_photo(att: Photos, *people: tuple[int, int]) -> bytes:

@@ -11,12 +11,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from serving.scopes import Scope
+from tests.serving.conftest import Att
 from tests.serving.rekognition.conftest import Index, Served
 from tests.serving.rekognition.signing import Pair
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
-Photos = dict[tuple[int, int], bytes]
+Photos = Att
 
 
 def name_and_words(ask: Callable[[], Any]) -> tuple[str, str]:
